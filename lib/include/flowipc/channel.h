@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file channel.h
+ * @brief A two-way stream of messages between two processes.
+ *
+ * Threads: at any time one thread may send on a channel and one other may
+ * receive. Messages obtained for sending belong to the sending thread,
+ * received ones to the receiving thread. Different channels are independent.
+ *
+ * Event loops: flowipc_channel_fd() becomes readable when a message arrives.
+ * Receive with timeout 0 until -EAGAIN before polling: -EAGAIN is what asks
+ * the peer to wake this side.
+ *
+ * A channel is not inherited by a forked child: its memory is not there. As
+ * long as such a child has not closed its descriptors, by exec or exit, the
+ * peer cannot see that the parent is gone.
+ */
+#ifndef FLOWIPC_CHANNEL_H
+#define FLOWIPC_CHANNEL_H
+
+#include <flowipc/session.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct flowipc_channel;
+
+/** How this side of a channel waits. */
+enum flowipc_wait_mode {
+	/** Spin for as long as it lately paid off, 50 us at most; then sleep. */
+	FLOWIPC_WAIT_ADAPTIVE = 0,
+	/**
+	 * Spin only: lowest latency, one processor. The descriptor does not
+	 * become readable for messages.
+	 */
+	FLOWIPC_WAIT_SPIN = 1,
+	/** Sleep at once: no processor time while waiting. */
+	FLOWIPC_WAIT_SLEEP = 2,
+};
+
+/** Options of flowipc_channel_open() and flowipc_channel_accept(). */
+struct flowipc_channel_opts {
+	size_t sz;
+	/**
+	 * Messages that may be under way before the sender must wait: a power
+	 * of two from 2 to 65536; default 256. Each side sets its own.
+	 */
+	uint32_t slots;
+	/** How this side waits. */
+	enum flowipc_wait_mode wait_mode;
+	/**
+	 * Bytes set aside for payloads that this side sends; rounded up to
+	 * whole pages; default 4 MiB. A message that does not fit gets a
+	 * region of its own, at the cost of creating one.
+	 */
+	uint64_t payload_bytes;
+	/** Largest message this side may send, in bytes; default 16 GiB. */
+	uint64_t max_message_bytes;
+};
+
+/**
+ * @brief Open a channel to the peer of a session.
+ * @param timeout_ms limit for the peer to accept it; 0 means 5000 here,
+ *        because opening always takes the peer's answer.
+ * @param channel set to the channel; release it with flowipc_channel_close().
+ * @return 0; -EINVAL; -ETIMEDOUT the peer did not accept in time;
+ * -ECONNREFUSED the peer refused; -EPIPE the session has ended; -EPROTO;
+ * -ENOMEM; -EDQUOT; -EMFILE; -EINTR.
+ *
+ * Not thread-safe for one session. Since 0.1.
+ */
+FLOWIPC_API int flowipc_channel_open(struct flowipc_session *session,
+				     const struct flowipc_channel_opts *opts,
+				     int timeout_ms,
+				     struct flowipc_channel **channel);
+
+/**
+ * @brief Accept the next channel that the peer opens.
+ * @param channel set to the channel; release it with flowipc_channel_close().
+ * @return 0; -EAGAIN; -ETIMEDOUT; -EPIPE the session has ended; -EINVAL;
+ * -EPROTO; -ENOMEM; -EDQUOT; -EMFILE; -EINTR. If it fails for want of
+ * something on this side, the peer's open fails with -ECONNREFUSED.
+ *
+ * Not thread-safe for one session. Blocks up to @p timeout_ms. Since 0.1.
+ */
+FLOWIPC_API int flowipc_channel_accept(struct flowipc_session *session,
+				       const struct flowipc_channel_opts *opts,
+				       int timeout_ms,
+				       struct flowipc_channel **channel);
+
+/**
+ * @brief Descriptor that is readable when a message arrives and hung up when
+ * the peer is gone. For poll and the like; owned by the channel, not to be
+ * read. Since 0.1.
+ */
+FLOWIPC_API int flowipc_channel_fd(const struct flowipc_channel *channel);
+
+/**
+ * @brief Take note of what the peer has released, without sending.
+ * @return number of messages sent and not yet released by the peer; -EPROTO.
+ *
+ * Belongs to the sending thread. Never waits. Since 0.1.
+ */
+FLOWIPC_API int64_t flowipc_channel_reclaim(struct flowipc_channel *channel);
+
+/**
+ * @brief Close this side.
+ * @param channel may be NULL. No call on it may be running, nor follow.
+ *
+ * The peer receives all that was sent and then -EPIPE. Messages received from
+ * the channel stay valid until each is released. Never waits. Since 0.1.
+ */
+FLOWIPC_API void flowipc_channel_close(struct flowipc_channel *channel);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* FLOWIPC_CHANNEL_H */

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file message.h
+ * @brief Sending and receiving.
+ *
+ * Without copying: flowipc_message_new() lends memory that the peer will see,
+ * the sender writes into it, flowipc_message_send() hands it over. The
+ * receiver reads it in place and gives it back with
+ * flowipc_message_release(). flowipc_message_from_region() sends bytes that
+ * already lie in a region.
+ *
+ * With copying: flowipc_send() and flowipc_receive() on plain buffers.
+ *
+ * Both kinds can be mixed on one channel. Messages arrive in order, whole and
+ * once. For who may call what at the same time see channel.h.
+ *
+ * A received message lies in memory that the sender owns. A sender that breaks
+ * the rules can change it while it is being read: whoever does not trust the
+ * sender copies a value first and checks the copy.
+ */
+#ifndef FLOWIPC_MESSAGE_H
+#define FLOWIPC_MESSAGE_H
+
+#include <flowipc/channel.h>
+#include <flowipc/region.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct flowipc_message;
+
+/**
+ * @brief Obtain memory for a message to be sent on @p channel.
+ * @param size bytes; 0 is allowed.
+ * @param timeout_ms limit for the receiver to release messages, should all
+ *        payload space be lent.
+ * @param message set to the message: hand it to flowipc_message_send(), or
+ *        give it up with flowipc_message_release().
+ * @return 0; -EMSGSIZE larger than max_message_bytes; -EAGAIN, -ETIMEDOUT no
+ * space; -EPIPE; -EPROTO; -ENOMEM; -EDQUOT; -EMFILE; -EINTR.
+ *
+ * The contents are undefined. Belongs to the sending thread. Since 0.1.
+ */
+FLOWIPC_API int flowipc_message_new(struct flowipc_channel *channel,
+				    uint64_t size, int timeout_ms,
+				    struct flowipc_message **message);
+
+/**
+ * @brief Make a message of @p length bytes at @p offset of a region, without
+ * copying them.
+ * @param region a region of the session's back end. It may be sent any number
+ *        of times, on any channels.
+ * @param timeout_ms as in flowipc_message_new().
+ * @return 0; -EINVAL the range is not in the region; -EOPNOTSUPP the region's
+ * back end is not the session's; -EMSGSIZE; -EAGAIN, -ETIMEDOUT; -EPIPE;
+ * -EPROTO; -ENOSPC too many regions shared in this session; -ENOMEM; -EINTR.
+ *
+ * Belongs to the sending thread. Since 0.1.
+ */
+FLOWIPC_API int flowipc_message_from_region(struct flowipc_channel *channel,
+					    struct flowipc_region *region,
+					    uint64_t offset, uint64_t length,
+					    int timeout_ms,
+					    struct flowipc_message **message);
+
+/**
+ * @brief Where to write a message that is to be sent.
+ * @return writable memory of flowipc_message_size() bytes, aligned to 64
+ * bytes, valid until the message is sent or released; NULL for a received
+ * message and for one from a region.
+ */
+FLOWIPC_API void *flowipc_message_buffer(struct flowipc_message *message);
+
+/**
+ * @brief Where to read a message. Never NULL, also for 0 bytes; valid until
+ * the message is sent or released. A loaned or received payload begins at a
+ * multiple of 64 bytes, one from a region where the sender put it.
+ */
+FLOWIPC_API const void *
+flowipc_message_data(const struct flowipc_message *message);
+
+/** @brief Size in bytes. */
+FLOWIPC_API uint64_t flowipc_message_size(const struct flowipc_message *message);
+
+/**
+ * @brief Make a message that is to be sent shorter.
+ * @return 0; -EINVAL @p size is more than its size now, or it was received.
+ */
+FLOWIPC_API int flowipc_message_truncate(struct flowipc_message *message,
+					 uint64_t size);
+
+/** @brief A number for the users' own purposes; 0 unless set. */
+FLOWIPC_API uint64_t flowipc_message_type(const struct flowipc_message *message);
+
+/** @brief Set the type of a message that is to be sent. */
+FLOWIPC_API void flowipc_message_set_type(struct flowipc_message *message,
+					  uint64_t type);
+
+/** @brief A number that ties a reply to its request; 0 unless set. */
+FLOWIPC_API uint64_t
+flowipc_message_correlation(const struct flowipc_message *message);
+
+/** @brief Set the correlation of a message that is to be sent. */
+FLOWIPC_API void
+flowipc_message_set_correlation(struct flowipc_message *message,
+				uint64_t correlation);
+
+/**
+ * @brief Hand a message over to the peer.
+ * @param message from flowipc_message_new() or flowipc_message_from_region();
+ *        on success it is no longer the caller's. On failure it still is: try
+ *        again, or flowipc_message_release() it.
+ * @param timeout_ms limit for the receiver to make room, should all slots be
+ *        under way.
+ * @return 0; -EAGAIN, -ETIMEDOUT; -EPIPE; -EPROTO; -EINVAL it was received;
+ * -EINTR; and for the first message from a region: -EMFILE, -EDQUOT, -ENOMEM.
+ *
+ * One system call at most, and only if the peer sleeps. Since 0.1.
+ */
+FLOWIPC_API int flowipc_message_send(struct flowipc_message *message,
+				     int timeout_ms);
+
+/**
+ * @brief Receive the next message, without copying it.
+ * @param message set to the message; give it back with
+ *        flowipc_message_release() as soon as it is not needed any more,
+ *        because it takes up the sender's memory.
+ * @return 0; -EAGAIN, -ETIMEDOUT; -EPIPE; -EPROTO; -ENOMEM; -EINTR.
+ *
+ * Belongs to the receiving thread. Since 0.1.
+ */
+FLOWIPC_API int flowipc_message_receive(struct flowipc_channel *channel,
+					struct flowipc_message **message,
+					int timeout_ms);
+
+/**
+ * @brief Give back a received message, or give up one that was not sent.
+ * @param message may be NULL. Never waits. Since 0.1.
+ */
+FLOWIPC_API void flowipc_message_release(struct flowipc_message *message);
+
+/**
+ * @brief Send a copy of @p size bytes at @p data.
+ * @return 0, and what flowipc_message_new() and flowipc_message_send() return.
+ *
+ * Belongs to the sending thread. Since 0.1.
+ */
+FLOWIPC_API int flowipc_send(struct flowipc_channel *channel, const void *data,
+			     uint64_t size, int timeout_ms);
+
+/**
+ * @brief Receive the next message into a buffer.
+ * @param buffer room for @p capacity bytes.
+ * @return size of the message; -EMSGSIZE it is larger than @p capacity, and
+ * is still the next one; and what flowipc_message_receive() returns.
+ *
+ * Belongs to the receiving thread. Since 0.1.
+ */
+FLOWIPC_API ssize_t flowipc_receive(struct flowipc_channel *channel,
+				    void *buffer, uint64_t capacity,
+				    int timeout_ms);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* FLOWIPC_MESSAGE_H */

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file session.h
+ * @brief Finding a peer by name, and checking who it is.
+ *
+ * A name such as "cache" stands for a Unix socket that carries the session's
+ * control messages: NAME.sock in $XDG_RUNTIME_DIR/flowipc for
+ * FLOWIPC_POLICY_SAME_USER (without XDG_RUNTIME_DIR: /run/flowipc for root
+ * and /tmp/flowipc-UID for others), and in /run/flowipc for the other
+ * policies. A name with a slash in it is the path of the socket itself.
+ */
+#ifndef FLOWIPC_SESSION_H
+#define FLOWIPC_SESSION_H
+
+#include <flowipc/backend.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct flowipc_server;
+struct flowipc_session;
+
+/** Whom to accept, by what the kernel says of the peer. Both sides check. */
+enum flowipc_policy {
+	/** The peer's effective uid is this process's effective uid, or 0. */
+	FLOWIPC_POLICY_SAME_USER = 0,
+	/** Or: the peer is in this process's effective group. */
+	FLOWIPC_POLICY_SAME_GROUP = 1,
+	/** Whoever can reach the socket. */
+	FLOWIPC_POLICY_ANYONE = 2,
+};
+
+/** Options of flowipc_listen(). */
+struct flowipc_listen_opts {
+	size_t sz;
+	/** Default FLOWIPC_POLICY_SAME_USER. */
+	enum flowipc_policy policy;
+	/**
+	 * Back end of the sessions. With AUTO each session gets the best that
+	 * both sides can use; otherwise a client that cannot use it is refused.
+	 */
+	enum flowipc_backend backend;
+};
+
+/** Options of flowipc_connect(). */
+struct flowipc_connect_opts {
+	size_t sz;
+	/** Default FLOWIPC_POLICY_SAME_USER. */
+	enum flowipc_policy policy;
+	/** As in flowipc_listen_opts. */
+	enum flowipc_backend backend;
+};
+
+/** Who is at the other end of a session, as the kernel knows it. */
+struct flowipc_peer {
+	pid_t pid; /**< in this process's pid namespace; 0 if not visible */
+	uid_t uid; /**< effective; a server's is the one it listened with */
+	gid_t gid; /**< effective */
+};
+
+/**
+ * @brief Offer a service under a name.
+ * @param name 1 to 64 of the characters A-Z a-z 0-9 . _ -, not beginning with
+ *        a dot; or a path.
+ * @param server set to the server; release it with flowipc_server_close().
+ * @return 0; -EINVAL bad name; -EADDRINUSE a live server has this name (one
+ * left by a killed server is replaced); -EACCES, -ENOENT the folder cannot be
+ * used; -ENAMETOOLONG; -ENOMEM; -EMFILE; and what flowipc_backend_find()
+ * returns.
+ *
+ * Thread-safe. Does not block. Since 0.1.
+ */
+FLOWIPC_API int flowipc_listen(const char *name,
+			       const struct flowipc_listen_opts *opts,
+			       struct flowipc_server **server);
+
+/**
+ * @brief Descriptor that is readable when flowipc_accept() has something to
+ * do. For poll, epoll and the like; owned by the server, not to be read.
+ * Since 0.1.
+ */
+FLOWIPC_API int flowipc_server_fd(const struct flowipc_server *server);
+
+/**
+ * @brief Wait for the next client that was admitted.
+ * @param session set to the session; release it with flowipc_session_close().
+ * @return 0; -EAGAIN; -ETIMEDOUT; -EINTR; -EMFILE; -ENOMEM.
+ *
+ * Clients that are refused, too slow or do not keep to the protocol are
+ * dropped without being reported, and never delay others.
+ *
+ * Not thread-safe for one server. Blocks up to @p timeout_ms. Since 0.1.
+ */
+FLOWIPC_API int flowipc_accept(struct flowipc_server *server, int timeout_ms,
+			       struct flowipc_session **session);
+
+/**
+ * @brief Stop listening and remove the name. Sessions stay as they are.
+ * @param server may be NULL. Never waits. Since 0.1.
+ */
+FLOWIPC_API void flowipc_server_close(struct flowipc_server *server);
+
+/**
+ * @brief Connect to a service by name.
+ * @param timeout_ms also waits for a server that is not there yet; with 0
+ *        only the server's answer is waited for, a second at most.
+ * @param session set to the session; release it with flowipc_session_close().
+ * @return 0; -EINVAL bad name; -ENOENT, -ECONNREFUSED no server of that name;
+ * -ETIMEDOUT it did not answer; -EACCES the socket or the server refused us,
+ * or our policy refused the server; -EPROTONOSUPPORT the two sides have no
+ * protocol version or no back end in common; -EPROTO it is not a flowipc
+ * server; -ENOMEM; -EMFILE; -EINTR; and what flowipc_backend_find() returns.
+ *
+ * Thread-safe. Blocks up to @p timeout_ms. Since 0.1.
+ */
+FLOWIPC_API int flowipc_connect(const char *name,
+				const struct flowipc_connect_opts *opts,
+				int timeout_ms,
+				struct flowipc_session **session);
+
+/**
+ * @brief Descriptor that is readable when the peer opens a channel, and hung
+ * up when the session has ended. For poll and the like; owned by the session,
+ * not to be read. Call flowipc_channel_accept() until it gives -EAGAIN before
+ * polling. Since 0.1.
+ */
+FLOWIPC_API int flowipc_session_fd(const struct flowipc_session *session);
+
+/** @brief Who the peer is. Thread-safe. Since 0.1. */
+FLOWIPC_API void flowipc_session_peer(const struct flowipc_session *session,
+				      struct flowipc_peer *peer);
+
+/** @brief Back end of the session, never AUTO. Thread-safe. Since 0.1. */
+FLOWIPC_API enum flowipc_backend
+flowipc_session_backend(const struct flowipc_session *session);
+
+/**
+ * @brief End the session for new channels.
+ * @param session may be NULL. Not to be used afterwards.
+ *
+ * Channels already open keep working until they are closed; the peer sees the
+ * session end when the last of them is. Never waits. Since 0.1.
+ */
+FLOWIPC_API void flowipc_session_close(struct flowipc_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* FLOWIPC_SESSION_H */
