@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+include tools/trace.mk
+include tools/bench.mk
