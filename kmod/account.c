@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: limits
+ *
+ * Three of them: RLIMIT_MEMLOCK over all processes of a user, max_total_bytes
+ * over all users, and max_objects_per_user. The memory cgroup is charged by the
+ * page cache itself. A limit is read anew for every object, so a parameter
+ * lowered at run time refuses the next object and takes nothing away.
+ *
+ * accounts_lock protects the table of accounts and every account->objects; it
+ * is a leaf. The two byte counters are atomics with no lock.
+ */
+#include <linux/capability.h>
+#include <linux/hashtable.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/user.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "flowipc.h"
+
+/**
+ * struct account - the objects of one user
+ * @node:    in accounts
+ * @uid:     the user, by the real uid, as for RLIMIT_MEMLOCK
+ * @objects: regions, grants and channels; the account is freed at 0
+ */
+struct account {
+	struct hlist_node	node;
+	kuid_t			uid;
+	unsigned int		objects;
+};
+
+static DEFINE_SPINLOCK(accounts_lock);
+static DEFINE_HASHTABLE(accounts, 6);
+
+static atomic64_t used_total_bytes;
+
+u64 flowipc_limit_total_bytes(void)
+{
+	u64 limit = READ_ONCE(flowipc_max_total_bytes);
+
+	/* Half of the memory, the default of tmpfs, for the same reason. */
+	return limit ? limit : ((u64)totalram_pages() << PAGE_SHIFT) / 2;
+}
+
+u64 flowipc_limit_region_bytes(void)
+{
+	u64 limit = READ_ONCE(flowipc_max_region_bytes);
+
+	if (!limit)
+		limit = flowipc_limit_total_bytes();
+
+	return min_t(u64, limit, MAX_LFS_FILESIZE) & PAGE_MASK;
+}
+
+u64 flowipc_used_total_bytes(void)
+{
+	return atomic64_read(&used_total_bytes);
+}
+
+static int locked_charge(struct user_struct *user, unsigned long pages)
+{
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	long used = atomic_long_read(&user->locked_vm);
+
+	do {
+		if (pages > limit || used > limit - pages)
+			return -EDQUOT;
+	} while (!atomic_long_try_cmpxchg(&user->locked_vm, &used,
+					  used + pages));
+
+	return 0;
+}
+
+static int total_charge(u64 bytes)
+{
+	u64 limit = flowipc_limit_total_bytes();
+	s64 used = atomic64_read(&used_total_bytes);
+
+	do {
+		if (bytes > limit || used > limit - bytes)
+			return -ENOMEM;
+	} while (!atomic64_try_cmpxchg(&used_total_bytes, &used, used + bytes));
+
+	return 0;
+}
+
+/*
+ * Per user and not per mm: a limit per mm is no limit for who can fork. Nothing
+ * is counted for CAP_IPC_LOCK, so that root's regions do not use up what root's
+ * unprivileged daemons may lock.
+ */
+int flowipc_memory_charge(struct memory_charge *charge, u64 bytes)
+{
+	struct user_struct *user = NULL;
+	int err;
+
+	if (!capable(CAP_IPC_LOCK)) {
+		user = get_uid(current_user());
+		err = locked_charge(user, bytes >> PAGE_SHIFT);
+		if (err)
+			goto free_user;
+	}
+
+	err = total_charge(bytes);
+	if (err)
+		goto unlock_user;
+
+	charge->bytes = bytes;
+	charge->user = user;
+
+	return 0;
+
+unlock_user:
+	if (user)
+		atomic_long_sub(bytes >> PAGE_SHIFT, &user->locked_vm);
+free_user:
+	free_uid(user);
+	return err;
+}
+
+void flowipc_memory_uncharge(struct memory_charge *charge)
+{
+	atomic64_sub(charge->bytes, &used_total_bytes);
+	if (charge->user)
+		atomic_long_sub(charge->bytes >> PAGE_SHIFT,
+				&charge->user->locked_vm);
+	free_uid(charge->user);
+}
+
+static struct account *account_find(kuid_t uid)
+{
+	struct account *account;
+
+	lockdep_assert_held(&accounts_lock);
+
+	hash_for_each_possible(accounts, account, node, __kuid_val(uid)) {
+		if (uid_eq(account->uid, uid))
+			return account;
+	}
+
+	return NULL;
+}
+
+/*
+ * Counts one more object for the current user. The account is given to
+ * flowipc_account_put() when the object is gone, whoever is current then.
+ */
+struct account *flowipc_account_get(void)
+{
+	unsigned int limit = READ_ONCE(flowipc_max_objects_per_user);
+	struct account *account, *spare;
+	kuid_t uid = current_uid();
+
+	if (!limit)
+		return ERR_PTR(-EDQUOT);
+
+	spare = kzalloc(sizeof(*spare), GFP_KERNEL_ACCOUNT);
+	if (!spare)
+		return ERR_PTR(-ENOMEM);
+
+	spin_lock(&accounts_lock);
+	account = account_find(uid);
+	if (!account) {
+		account = spare;
+		spare = NULL;
+		account->uid = uid;
+		hash_add(accounts, &account->node, __kuid_val(uid));
+	}
+	if (account->objects < limit)
+		account->objects++;
+	else
+		account = ERR_PTR(-EDQUOT);
+	spin_unlock(&accounts_lock);
+
+	kfree(spare);
+
+	return account;
+}
+
+void flowipc_account_put(struct account *account)
+{
+	bool gone;
+
+	spin_lock(&accounts_lock);
+	gone = --account->objects == 0;
+	if (gone)
+		hash_del(&account->node);
+	spin_unlock(&accounts_lock);
+
+	if (gone)
+		kfree(account);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * DOC: kernel versions
+ *
+ * The only file that knows them. 6.1 is the oldest kernel served.
+ */
+#ifndef FLOWIPC_COMPAT_H
+#define FLOWIPC_COMPAT_H
+
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/version.h>
+
+/* The flags of a mapping are written through helpers since 6.3. */
+static inline void compat_vma_flags_set(struct vm_area_struct *vma,
+					unsigned long flags)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+	vm_flags_set(vma, flags);
+#else
+	vma->vm_flags |= flags;
+#endif
+}
+
+/* The times of an inode are written through helpers since 6.6. */
+static inline void compat_inode_set_times(struct inode *inode)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	simple_inode_init_ts(inode);
+#else
+	inode->i_ctime = current_time(inode);
+	inode->i_mtime = inode->i_ctime;
+	inode->i_atime = inode->i_ctime;
+#endif
+}
+
+/*
+ * The order of a block that one PMD maps; HPAGE_PMD_ORDER does not compile on
+ * a kernel without transparent huge pages, whose page cache has order 0 only.
+ */
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+#define COMPAT_HUGE_ORDER	HPAGE_PMD_ORDER
+#define COMPAT_HAVE_HUGE	has_transparent_hugepage()
+#else
+#define COMPAT_HUGE_ORDER	0
+#define COMPAT_HAVE_HUGE	false
+#endif
+
+#endif /* FLOWIPC_COMPAT_H */

@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: regions
+ *
+ * The pages are in the page cache of the region's inode from the beginning to
+ * the end, and the fault handler returns them locked: that alone makes the core
+ * map huge pages, and makes futexes, direct I/O and the memory cgroup work.
+ *
+ * Three properties keep them there. They are dirty, so that drop_caches and
+ * reclaim do not take them for a copy of something; the mapping is unevictable;
+ * and they do not migrate.
+ *
+ * There is no ->map_pages on purpose: it installs pages without their lock, and
+ * revocation counts on the lock, see flowipc_region_unmap().
+ */
+#include <linux/file.h>
+#include <linux/gfp.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "flowipc.h"
+
+static int region_migrate_folio(struct address_space *mapping,
+				struct folio *dst, struct folio *src,
+				enum migrate_mode mode)
+{
+	return -EBUSY;
+}
+
+static const struct address_space_operations region_aops = {
+	.dirty_folio	= noop_dirty_folio,
+	.migrate_folio	= region_migrate_folio,
+};
+
+/*
+ * Nothing here may wake the OOM killer: for a lack of memory the caller gets
+ * ENOMEM, and no process dies. Large blocks are asked for once with an effort,
+ * then, when memory is fragmented, only taken where they happen to be free.
+ */
+static gfp_t block_gfp(unsigned int order, bool effort)
+{
+	gfp_t gfp = GFP_HIGHUSER | __GFP_ZERO | __GFP_NOWARN;
+
+	if (!order)
+		return gfp | __GFP_RETRY_MAYFAIL;
+	if (effort)
+		return gfp | __GFP_NORETRY;
+
+	return gfp & ~__GFP_DIRECT_RECLAIM;
+}
+
+static int region_add_block(struct region *region, pgoff_t index,
+			    unsigned int order, gfp_t gfp)
+{
+	struct folio *folio = folio_alloc(gfp, order);
+	int err;
+
+	if (!folio)
+		return -ENOMEM;
+
+	/* Before it can be found, so that nobody ever sees it not up to date. */
+	__folio_mark_uptodate(folio);
+
+	/* Charges the caller's memory cgroup. */
+	err = filemap_add_folio(region->inode->i_mapping, folio, index, gfp);
+	if (!err) {
+		folio_mark_dirty(folio);
+		folio_unlock(folio);
+
+		if (COMPAT_HUGE_ORDER && order == COMPAT_HUGE_ORDER)
+			region->huge_bytes += folio_size(folio);
+		region->max_order = max(region->max_order, order);
+	}
+	/* The page cache has its own reference. */
+	folio_put(folio);
+
+	return err;
+}
+
+static int region_fill(struct region *region)
+{
+	const pgoff_t pages = region->size >> PAGE_SHIFT;
+	unsigned int top = COMPAT_HUGE_ORDER;
+	bool effort = true;
+	pgoff_t index = 0;
+
+	while (index < pages) {
+		unsigned int order;
+		int err;
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+
+		if (IS_ALIGNED(index, 1UL << COMPAT_HUGE_ORDER))
+			top = COMPAT_HUGE_ORDER;
+		order = min_t(unsigned int, top, ilog2(pages - index));
+		/* The page cache wants a block at a multiple of its size. */
+		if (index)
+			order = min_t(unsigned int, order, __ffs(index));
+
+		err = region_add_block(region, index, order,
+				       block_gfp(order, effort));
+		if (err == -ENOMEM && order) {
+			top = order - 1;
+			effort = false;
+			continue;
+		}
+		if (err)
+			return err;
+
+		index += 1UL << order;
+	}
+
+	return 0;
+}
+
+static struct region *region_alloc(u64 size)
+{
+	struct region *region;
+	int err;
+
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+
+	region->size = size;
+	mutex_init(&region->lock);
+	INIT_LIST_HEAD(&region->grants);
+
+	region->account = flowipc_account_get();
+	if (IS_ERR(region->account)) {
+		err = PTR_ERR(region->account);
+		goto free_region;
+	}
+
+	err = flowipc_memory_charge(&region->charge, size);
+	if (err)
+		goto put_account;
+
+	return region;
+
+put_account:
+	flowipc_account_put(region->account);
+free_region:
+	kfree(region);
+	return ERR_PTR(err);
+}
+
+/* Called when the inode is evicted, so after the pages have been freed. */
+void flowipc_region_destroy(struct region *region)
+{
+	WARN_ON_ONCE(!list_empty(&region->grants));
+
+	flowipc_memory_uncharge(&region->charge);
+	flowipc_account_put(region->account);
+	mutex_destroy(&region->lock);
+	kfree(region);
+}
+
+/*
+ * The inode has no file type and the default i_fop, which cannot be opened: no
+ * way leads through /proc/PID/fd to a descriptor with more rights, nor to
+ * truncate() or fallocate(). It has no link, so no inotify mark outlasts its
+ * files.
+ */
+static struct inode *region_inode_create(struct super_block *sb,
+					 struct region *region)
+{
+	struct inode *inode = new_inode(sb);
+
+	if (!inode)
+		return NULL;
+
+	inode->i_ino = get_next_ino();
+	inode->i_mode = 0600;
+	inode->i_uid = current_fsuid();
+	inode->i_gid = current_fsgid();
+	inode->i_flags |= S_NOATIME | S_NOCMTIME;
+	inode->i_mapping->a_ops = &region_aops;
+	compat_inode_set_times(inode);
+	clear_nlink(inode);
+	i_size_write(inode, region->size);
+
+	mapping_set_gfp_mask(inode->i_mapping, GFP_HIGHUSER);
+	mapping_set_unevictable(inode->i_mapping);
+	mapping_set_large_folios(inode->i_mapping);
+
+	/* From here iput() frees the region. */
+	inode->i_private = region;
+	region->inode = inode;
+
+	return inode;
+}
+
+/*
+ * The revoked flag of @grant is read under the folio's lock, and the lock is
+ * held by our caller until the page is in the page table; flowipc_region_unmap()
+ * has the other half.
+ */
+vm_fault_t flowipc_region_fault(struct region *region, struct vm_fault *vmf,
+				const struct grant *grant)
+{
+	struct folio *folio;
+
+	/* NULL, or an error pointer on newer kernels: a page lost to memory failure. */
+	folio = filemap_lock_folio(region->inode->i_mapping, vmf->pgoff);
+	if (IS_ERR_OR_NULL(folio))
+		return VM_FAULT_SIGBUS;
+
+	if (grant && !flowipc_grant_permits(grant, vmf)) {
+		folio_unlock(folio);
+		folio_put(folio);
+		return VM_FAULT_SIGBUS;
+	}
+
+	vmf->page = folio_file_page(folio, vmf->pgoff);
+
+	return VM_FAULT_LOCKED;
+}
+
+static vm_fault_t region_vm_fault(struct vm_fault *vmf)
+{
+	struct file *file = vmf->vma->vm_file;
+
+	return flowipc_region_fault(file->private_data, vmf, NULL);
+}
+
+static const struct vm_operations_struct region_vm_ops = {
+	.fault	= region_vm_fault,
+};
+
+/*
+ * What holds for every mapping, of a region or of a grant: shared, and inside
+ * [offset, offset + length). No sum is made of what the caller gave, so there
+ * is none to wrap around.
+ */
+int flowipc_region_mmap(struct vm_area_struct *vma, u64 offset, u64 length)
+{
+	const pgoff_t first = offset >> PAGE_SHIFT;
+	const pgoff_t pages = length >> PAGE_SHIFT;
+
+	/* VM_SHARED is not set for a descriptor that cannot write. */
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+
+	if (vma->vm_pgoff < first || vma->vm_pgoff - first >= pages)
+		return -EINVAL;
+	if (vma_pages(vma) > pages - (vma->vm_pgoff - first))
+		return -EINVAL;
+
+	/* mremap() cannot then grow it past the check above. */
+	compat_vma_flags_set(vma, VM_DONTEXPAND);
+
+	return 0;
+}
+
+/*
+ * Takes a range out of all page tables. A revocation sets its flag before this.
+ *
+ * A fault which read the flag before it was set may not have installed its page
+ * yet, and unmapping would then be too early. It holds the folio's lock until
+ * the page is installed, so taking every lock once waits for all of those; and
+ * whoever gets the lock later sees the flag.
+ *
+ * The owner and the other grants are unmapped too, and fault their pages in
+ * again: mappings cannot be told apart at this level.
+ */
+void flowipc_region_unmap(struct region *region, u64 offset, u64 length)
+{
+	struct address_space *mapping = region->inode->i_mapping;
+	const pgoff_t end = (offset + length) >> PAGE_SHIFT;
+	pgoff_t index = offset >> PAGE_SHIFT;
+
+	while (index < end) {
+		struct folio *folio = filemap_lock_folio(mapping, index);
+
+		if (IS_ERR_OR_NULL(folio)) {
+			index++;
+		} else {
+			index = folio_next_index(folio);
+			folio_unlock(folio);
+			folio_put(folio);
+		}
+		cond_resched();
+	}
+
+	unmap_mapping_range(mapping, offset, length, 0);
+}
+
+static int region_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct region *region = file->private_data;
+	int err = flowipc_region_mmap(vma, 0, region->size);
+
+	if (err)
+		return err;
+
+	vma->vm_ops = &region_vm_ops;
+
+	return 0;
+}
+
+static long region_info(struct region *region,
+			struct flowipc_region_info __user *uarg)
+{
+	struct flowipc_region_info arg;
+
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+
+	if (arg.flags || arg.reserved)
+		return -EINVAL;
+
+	flowipc_grant_count(region, &arg.grants, &arg.claims);
+	arg.max_order = region->max_order;
+	arg.size = region->size;
+	arg.huge_bytes = region->huge_bytes;
+
+	if (copy_to_user(uarg, &arg, sizeof(arg)))
+		return -EFAULT;
+
+	return 0;
+}
+
+static long region_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct region *region = file->private_data;
+	void __user *uarg = (void __user *)arg;
+
+	switch (cmd) {
+	case FLOWIPC_IOC_GRANT:
+		return flowipc_grant_create(region, uarg);
+	case FLOWIPC_IOC_REVOKE:
+		return flowipc_grant_revoke(region, uarg);
+	case FLOWIPC_IOC_REGION_INFO:
+		return region_info(region, uarg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static int region_release(struct inode *inode, struct file *file)
+{
+	flowipc_file_release();
+
+	return 0;
+}
+
+static const struct file_operations region_fops = {
+	.owner			= THIS_MODULE,
+	.mmap			= region_mmap,
+	.get_unmapped_area	= thp_get_unmapped_area,
+	.unlocked_ioctl		= region_ioctl,
+	.compat_ioctl		= compat_ptr_ioctl,
+	.release		= region_release,
+	.show_fdinfo		= flowipc_region_show_fdinfo,
+};
+
+/* Returns the file of a new region, filled. */
+static struct file *region_file_create(u64 size)
+{
+	struct super_block *sb;
+	struct region *region;
+	struct inode *inode;
+	struct file *file;
+	int err;
+
+	/* Held until the inode has a file, or is gone. */
+	sb = flowipc_fs_pin();
+	if (IS_ERR(sb))
+		return ERR_CAST(sb);
+
+	region = region_alloc(size);
+	if (IS_ERR(region)) {
+		file = ERR_CAST(region);
+		goto unpin;
+	}
+
+	inode = region_inode_create(sb, region);
+	if (!inode) {
+		flowipc_region_destroy(region);
+		file = ERR_PTR(-ENOMEM);
+		goto unpin;
+	}
+
+	err = region_fill(region);
+	if (err)
+		file = ERR_PTR(err);
+	else
+		file = flowipc_file_create(inode, "flowipc-region", O_RDWR,
+					   &region_fops, region);
+	if (IS_ERR(file))
+		iput(inode);
+
+unpin:
+	flowipc_fs_unpin();
+	return file;
+}
+
+long flowipc_region_create(struct flowipc_region_create __user *uarg)
+{
+	struct flowipc_region_create arg;
+	struct file *file;
+	int fd;
+
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+
+	if (arg.flags || arg.reserved)
+		return -EINVAL;
+	if (!arg.size || !PAGE_ALIGNED(arg.size))
+		return -EINVAL;
+	if (arg.size > flowipc_limit_region_bytes())
+		return -EFBIG;
+
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+
+	file = region_file_create(arg.size);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+
+	if (put_user(fd, &uarg->fd)) {
+		put_unused_fd(fd);
+		fput(file);
+		return -EFAULT;
+	}
+	fd_install(fd, file);
+
+	return 0;
+}
