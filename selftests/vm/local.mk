@@ -1,1 +1,8 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: MIT
+EXTRA_DIST += \
+	selftests/vm/dmesg-check \
+	selftests/vm/init \
+	selftests/vm/initramfs.sh \
+	selftests/vm/kernel.sh \
+	selftests/vm/module.sh \
+	selftests/vm/run

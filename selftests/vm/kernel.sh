@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with run
+#
+# Debian kernels for the VM, sourced by run: fetched by package name, unpacked
+# into the cache, never installed. The headers are made to work where they lie,
+# so the host needs no linux-headers package, and may have any version of it.
+#
+# Uses $vm_cache, say() and die(); sets kernel_image, kernel_headers,
+# kernel_release.
+
+# Runs an apt program on the machine's own configuration and lists, or, when
+# apt_private is set, on the sources and lists in that directory alone.
+apt_run()
+{
+	local program=$1
+	shift
+	# As root, apt would download as a user who cannot write to the cache.
+	set -- -o APT::Sandbox::User=root "$@"
+	if [ -n "$apt_private" ]; then
+		set -- -o "Dir::Etc::sourcelist=/dev/null" \
+			-o "Dir::Etc::sourceparts=$apt_private/sources.d" \
+			-o "Dir::State::lists=$apt_private/lists" \
+			-o "Dir::State::status=$apt_private/status" \
+			-o "Dir::Cache=$apt_private/cache" "$@"
+	fi
+	"$program" "$@"
+}
+
+# Derives sources for one suite from the machine's: entries of its own release
+# keep their mirror, key and components, only the suite's name changes.
+apt_sources_for()
+{
+	local suite=$1 dest=$2 file own
+	own=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
+	for file in /etc/apt/sources.list.d/*.sources; do
+		[ -r "$file" ] || continue
+		awk -v own="$own" -v suite="$suite" '
+		function flush() {
+			if (keep && main && enabled)
+				printf "%s\n", text
+			text = ""; keep = 0; main = 0; enabled = 1
+		}
+		BEGIN { enabled = 1 }
+		/^[ \t]*$/ { flush(); next }
+		/^#/ { next }
+		tolower($1) == "suites:" {
+			for (i = 2; i <= NF; i++)
+				if ($i == own || $i == "stable" || $i == "oldstable")
+					keep = 1
+			$0 = "Suites: " suite
+		}
+		tolower($1) == "types:" { $0 = "Types: deb" }
+		tolower($1) == "enabled:" && tolower($2) == "no" { enabled = 0 }
+		tolower($1) == "components:" {
+			for (i = 2; i <= NF; i++)
+				if ($i == "main")
+					main = 1
+		}
+		{ text = text $0 "\n" }
+		END { flush() }
+		' "$file" >"$dest/$(basename "$file")"
+	done
+	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+		[ -r "$file" ] || continue
+		awk -v own="$own" -v suite="$suite" '
+		$1 != "deb" { next }
+		{
+			# the suite follows the URI, which follows the options
+			uri = 2
+			if ($2 ~ /^\[/) {
+				while (uri < NF && $uri !~ /\]$/)
+					uri++
+				uri++
+			}
+			at = uri + 1
+			if ($at != own && $at != "stable" && $at != "oldstable")
+				next
+			for (i = at + 1; i <= NF; i++)
+				if ($i == "main") {
+					$at = suite
+					print
+					next
+				}
+		}
+		' "$file" >"$dest/$(basename "$file")"
+	done
+	find "$dest" -type f -empty -delete
+	[ -n "$(find "$dest" -type f)" ] ||
+		die "no entry for Debian ($own main) in /etc/apt to derive $suite from"
+}
+
+# Prints the packages for kernel $1: image, headers, common headers, kbuild.
+kernel_packages()
+{
+	local series=$1 image release headers
+	image=$(apt_run apt-cache depends linux-image-amd64 2>/dev/null |
+		sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1)
+	case $image in
+	linux-image-"$series".*) ;;
+	*) return 1 ;;
+	esac
+	release=${image#linux-image-}
+	# Signed and unsigned images differ in name only by the suffix.
+	release=${release%-unsigned}
+	headers=$(apt_run apt-cache depends "linux-headers-$release" 2>/dev/null |
+		sed -n 's/^ *Depends: \(linux-\(headers\|kbuild\)-.*\)$/\1/p')
+	[ -n "$headers" ] || return 1
+	printf '%s\n' "$image" "linux-headers-$release" "$headers"
+}
+
+# Downloads the packages named on stdin into directory $1.
+kernel_download()
+{
+	local dest=$1 packages
+	mapfile -t packages
+	say "fetching ${packages[*]}"
+	(cd "$dest" && apt_run apt-get -q download "${packages[@]}") \
+		>"$dest/apt.log" 2>&1
+}
+
+# Host lists first: they are there and know the security updates. Missing or
+# stale ones, or a series the machine's release does not have, get lists of
+# our own.
+kernel_fetch()
+{
+	local series=$1 suite=$2 tmp=$3 packages
+	command -v apt-get >/dev/null || die "apt-get not found: only Debian \
+kernels can be fetched; use --kernel-image and --kernel-headers"
+	apt_private=
+	if [ "$suite" = bookworm ] &&
+	   packages=$(kernel_packages "$series") &&
+	   kernel_download "$tmp" <<<"$packages"; then
+		return
+	fi
+	apt_private=$tmp/apt
+	mkdir -p "$apt_private"/{sources.d,lists/partial,cache/archives/partial}
+	: >"$apt_private/status"
+	apt_sources_for "$suite" "$apt_private/sources.d"
+	say "reading the package lists of $suite"
+	apt_run apt-get -q update >"$apt_private/log" 2>&1 || true
+	if ! packages=$(kernel_packages "$series"); then
+		grep -E '^(E|W|Err)' "$apt_private/log" >&2
+		die "no linux-image-amd64 $series in $suite"
+	fi
+	if ! kernel_download "$tmp" <<<"$packages"; then
+		grep -E '^(E|W|Err)' "$tmp/apt.log" >&2
+		die "cannot download the $series kernel from $suite"
+	fi
+}
+
+# A boot image is a loader with the real kernel compressed inside. QEMU starts
+# the latter directly (PVH), which saves decompressing it under emulation, most
+# of the boot; it also holds the BTF a module's own BTF is based on.
+kernel_extract()
+{
+	local image=$1 dest=$2 sects offset length start magic unpack
+	sects=$(od -An -tu1 -j 497 -N 1 "$image")
+	offset=$(od -An -tu4 -j 584 -N 4 "$image")
+	length=$(od -An -tu4 -j 588 -N 4 "$image")
+	start=$(((sects + 1) * 512 + offset))
+	magic=$(od -An -tx1 -j "$start" -N 4 "$image" | tr -d ' ')
+	case $magic in
+	fd377a58) unpack='xz -dc --single-stream' ;;
+	28b52ffd) unpack='zstd -dcq' ;;
+	1f8b*) unpack='gzip -dcq' ;;
+	02214c18) unpack='lz4 -dcq' ;;
+	*) return 1 ;;
+	esac
+	command -v "${unpack%% *}" >/dev/null || return 1
+	# The length covers four bytes that are not the decompressor's: it may
+	# complain about them after having written everything.
+	tail -c +$((start + 1)) "$image" | head -c "$length" |
+		$unpack >"$dest" 2>/dev/null || true
+	[ "$(head -c 4 "$dest" | tail -c 3)" = ELF ]
+}
+
+# Makes the unpacked headers in $1 work where they will lie, $2: the few
+# absolute paths in them point to where the packages would be installed.
+headers_relocate()
+{
+	local root=$1 final=$2 link target
+	grep -rIlE '(^|[[:space:]=])/usr/(src|lib)/linux-' \
+		"$root"/usr/src/linux-headers-*/{Makefile,.kernelvariables} \
+		2>/dev/null |
+	while read -r file; do
+		sed -i -E "s,(^|[[:space:]=])(/usr/(src|lib)/linux-),\1$final\2,g" \
+			"$file"
+	done
+	find "$root/usr/src" -type l -lname '/usr/*' |
+	while read -r link; do
+		target=$(readlink "$link")
+		ln -sfn "$final$target" "$link"
+	done
+}
+
+# Brings the kernel of series $1 from suite $2 into the cache, once.
+kernel_prepare()
+{
+	local series=$1 suite=$2 dir=$vm_cache/kernel-$1 tmp release deb
+	if [ ! -e "$dir/release" ]; then
+		mkdir -p "$vm_cache"
+		exec 9>"$vm_cache/kernel-$series.lock"
+		flock 9
+	fi
+	if [ ! -e "$dir/release" ]; then
+		tmp=$dir.partial
+		rm -rf "$tmp" "$dir"
+		mkdir -p "$tmp/root"
+		kernel_fetch "$series" "$suite" "$tmp"
+		say "unpacking into $dir"
+		for deb in "$tmp"/*.deb; do
+			dpkg -x "$deb" "$tmp/root" || die "cannot unpack $deb"
+			rm -f "$deb"
+		done
+		rm -rf "$tmp/apt" "$tmp/apt.log"
+		release=$(basename "$tmp"/root/boot/vmlinuz-*)
+		release=${release#vmlinuz-}
+		cp "$tmp/root/boot/vmlinuz-$release" "$tmp/vmlinuz"
+		headers_relocate "$tmp/root" "$dir/root"
+		if kernel_extract "$tmp/vmlinuz" "$tmp/vmlinux"; then
+			ln -s "$dir/vmlinux" \
+				"$tmp/root/usr/src/linux-headers-$release/vmlinux"
+		else
+			say "cannot extract vmlinux: booting will be slower"
+			rm -f "$tmp/vmlinux"
+		fi
+		# Present only once everything else is.
+		echo "$release" >"$tmp/release"
+		mv "$tmp" "$dir"
+	fi
+	exec 9>&-
+	kernel_release=$(cat "$dir/release")
+	kernel_headers=$dir/root/usr/src/linux-headers-$kernel_release
+	kernel_image=$dir/vmlinux
+	[ -e "$kernel_image" ] || kernel_image=$dir/vmlinuz
+}
