@@ -1,1 +1,58 @@
 # SPDX-License-Identifier: MIT
+
+lib_LTLIBRARIES += lib/libflowipc.la
+
+flowipcincludedir = $(includedir)/flowipc
+flowipcinclude_HEADERS = \
+	lib/include/flowipc/backend.h \
+	lib/include/flowipc/channel.h \
+	lib/include/flowipc/common.h \
+	lib/include/flowipc/flowipc.h \
+	lib/include/flowipc/message.h \
+	lib/include/flowipc/region.h \
+	lib/include/flowipc/session.h
+
+lib_libflowipc_la_SOURCES = \
+	lib/backend-device.c \
+	lib/backend-memfd.c \
+	lib/backend.c \
+	lib/backend.h \
+	lib/channel.c \
+	lib/channel.h \
+	lib/clock.h \
+	lib/connect.c \
+	lib/courier.c \
+	lib/courier.h \
+	lib/error.c \
+	lib/error.h \
+	lib/fence.c \
+	lib/fence.h \
+	lib/lane.c \
+	lib/lane.h \
+	lib/loan.c \
+	lib/message.c \
+	lib/name.c \
+	lib/name.h \
+	lib/options.c \
+	lib/options.h \
+	lib/outbox.c \
+	lib/outbox.h \
+	lib/packet.c \
+	lib/packet.h \
+	lib/payload.c \
+	lib/payload.h \
+	lib/probes.c \
+	lib/probes.h \
+	lib/region.c \
+	lib/region.h \
+	lib/server.c \
+	lib/session.c \
+	lib/session.h
+lib_libflowipc_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
+lib_libflowipc_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
+	-Wl,--version-script=$(srcdir)/lib/libflowipc.map
+lib_libflowipc_la_DEPENDENCIES = lib/libflowipc.map
+lib_libflowipc_la_LIBADD = -lpthread
+EXTRA_DIST += lib/libflowipc.map
+
+pkgconfig_DATA += lib/libflowipc.pc

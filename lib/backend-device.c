@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The kernel module: regions, grants and channels are the kernel's own
+ * objects, and each is a descriptor. See <linux/flowipc.h>.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <linux/flowipc.h>
+
+#include "backend.h"
+#include "clock.h"
+#include "error.h"
+
+/* The module's interface that this library is written for. */
+#define LIBRARY_ABI 1
+
+_Static_assert(FLOWIPC__MESSAGE == FLOWIPC_EVENT_MESSAGE &&
+	       FLOWIPC__SPACE == FLOWIPC_EVENT_SPACE &&
+	       FLOWIPC__HUP == FLOWIPC_EVENT_HUP,
+	       "events are passed through as they are");
+_Static_assert(FLOWIPC__NEVER == FLOWIPC_WAIT_FOREVER,
+	       "deadlines are passed through as they are");
+
+static int device_denied(void)
+{
+	char buffer[1024];
+	struct group group, *found = NULL;
+	struct stat stat_buf;
+
+	if (!stat(FLOWIPC_DEVICE_PATH, &stat_buf))
+		getgrgid_r(stat_buf.st_gid, &group, buffer, sizeof(buffer),
+			   &found);
+	if (!found)
+		return flowipc__fail(-EACCES, "cannot open %s: permission denied",
+				     FLOWIPC_DEVICE_PATH);
+	return flowipc__fail(-EACCES,
+			     "cannot open %s: permission denied (mode %04o, group %s: its members may)",
+			     FLOWIPC_DEVICE_PATH, stat_buf.st_mode & 07777,
+			     found->gr_name);
+}
+
+static int device_open(void)
+{
+	int fd = open(FLOWIPC_DEVICE_PATH, O_RDWR | O_CLOEXEC);
+	int err = -errno;
+
+	if (fd >= 0)
+		return fd;
+	switch (err) {
+	case -EACCES:
+	case -EPERM:
+		return device_denied();
+	case -ENOENT:
+	case -ENXIO:
+	case -ENODEV:
+		return flowipc__fail(-ENODEV,
+				     "cannot open %s: the module flowipc is not loaded",
+				     FLOWIPC_DEVICE_PATH);
+	default:
+		return flowipc__fail(err, "cannot open %s: %s",
+				     FLOWIPC_DEVICE_PATH, strerror(-err));
+	}
+}
+
+static int device_probe(void)
+{
+	struct flowipc_query query = { 0 };
+	int fd = device_open();
+	int err = 0;
+
+	if (fd < 0)
+		return fd;
+	if (ioctl(fd, FLOWIPC_IOC_QUERY, &query))
+		err = flowipc__fail(-ENOEXEC,
+				    "%s does not answer like flowipc.ko: %s",
+				    FLOWIPC_DEVICE_PATH, strerror(errno));
+	else if (query.abi_current < LIBRARY_ABI)
+		err = flowipc__fail(-ENOEXEC,
+				    "the module flowipc is too old: it has ABI %u, this library needs %u",
+				    query.abi_current, LIBRARY_ABI);
+	else if (query.abi_oldest > LIBRARY_ABI)
+		err = flowipc__fail(-ENOEXEC,
+				    "the module flowipc is too new: it serves ABI %u and later, this library has %u",
+				    query.abi_oldest, LIBRARY_ABI);
+	close(fd);
+	return err;
+}
+
+static int device_region_create(uint64_t size, int *fd, struct mapping *mapping)
+{
+	struct flowipc_region_create create = { .size = size };
+	int device = device_open();
+	void *base;
+	int err;
+
+	if (device < 0)
+		return device;
+	err = ioctl(device, FLOWIPC_IOC_REGION_CREATE, &create) ? -errno : 0;
+	close(device);
+	if (err == -EFBIG)
+		return flowipc__fail(err,
+				     "a region of %llu bytes is larger than max_region_bytes of the module flowipc",
+				     (unsigned long long)size);
+	if (err == -EDQUOT)
+		return flowipc__fail(err,
+				     "a region of %llu bytes exceeds the limit of locked memory (ulimit -l) or max_objects_per_user",
+				     (unsigned long long)size);
+	if (err)
+		return flowipc__fail(err, "cannot make a region of %llu bytes: %s",
+				     (unsigned long long)size, strerror(-err));
+	base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, create.fd,
+		    0);
+	if (base == MAP_FAILED) {
+		err = -errno;
+		close(create.fd);
+		return flowipc__fail(err, "cannot map a region of %llu bytes: %s",
+				     (unsigned long long)size, strerror(-err));
+	}
+	madvise(base, size, MADV_DONTFORK);
+	*fd = create.fd;
+	*mapping = (struct mapping){ .base = base, .size = size };
+	return 0;
+}
+
+static int device_region_share(int fd, uint64_t size,
+			       const struct flowipc_peer *peer, int *share)
+{
+	struct flowipc_grant grant = {
+		.length = size,
+		.rights = FLOWIPC_RIGHT_READ,
+		.flags = FLOWIPC_GRANT_UID,
+		.uid = peer->uid,
+	};
+
+	if (ioctl(fd, FLOWIPC_IOC_GRANT, &grant))
+		return flowipc__fail(-errno, "cannot grant a region to uid %u: %s",
+				     peer->uid, strerror(errno));
+	*share = grant.fd;
+	return 0;
+}
+
+static int device_region_import(int share, struct mapping *mapping)
+{
+	struct flowipc_claim claim = { 0 };
+	void *base;
+	int err;
+
+	if (ioctl(share, FLOWIPC_IOC_CLAIM, &claim)) {
+		err = errno == ENOTTY ? -EPROTO : -errno;
+		return flowipc__fail(err, "cannot claim what the peer shared: %s",
+				     strerror(errno));
+	}
+	if (claim.offset || claim.length != claim.region_size)
+		return flowipc__fail(-EPROTO,
+				     "the peer shared a part of a region only");
+	base = mmap(NULL, claim.length, PROT_READ, MAP_SHARED, share, 0);
+	if (base == MAP_FAILED)
+		return flowipc__fail(-errno,
+				     "cannot map %llu bytes shared by the peer: %s",
+				     (unsigned long long)claim.length,
+				     strerror(errno));
+	*mapping = (struct mapping){ .base = base, .size = claim.length };
+	return 0;
+}
+
+static int device_region_revoke(int fd)
+{
+	struct flowipc_revoke revoke = { .flags = FLOWIPC_REVOKE_ALL,
+					 .grant_fd = -1 };
+
+	if (ioctl(fd, FLOWIPC_IOC_REVOKE, &revoke))
+		return flowipc__fail(-errno, "cannot revoke a region: %s",
+				     strerror(errno));
+	return 0;
+}
+
+static int device_doorbell_create(struct doorbell *mine, int *theirs)
+{
+	struct flowipc_channel_create create = { 0 };
+	int device = device_open();
+	int err;
+
+	if (device < 0)
+		return device;
+	err = ioctl(device, FLOWIPC_IOC_CHANNEL_CREATE, &create) ? -errno : 0;
+	close(device);
+	if (err)
+		return flowipc__fail(err, "cannot make a doorbell: %s",
+				     strerror(-err));
+	*mine = (struct doorbell){ .backend = &flowipc__backend_device,
+				   .fd = create.fd[0],
+				   .space_fd = -1 };
+	theirs[0] = create.fd[1];
+	return 0;
+}
+
+static int device_doorbell_import(struct doorbell *mine, const int *fds)
+{
+	struct flowipc_wait wait = { .events = FLOWIPC_EVENT_SPACE };
+
+	/* Nothing is pending yet, so a channel end says just that. */
+	if (ioctl(fds[0], FLOWIPC_IOC_WAIT, &wait) && errno != ETIMEDOUT)
+		return flowipc__fail(-EPROTO,
+				     "the peer passed a doorbell that is not a channel end of flowipc.ko");
+	*mine = (struct doorbell){ .backend = &flowipc__backend_device,
+				   .fd = fds[0],
+				   .space_fd = -1 };
+	return 0;
+}
+
+static int device_doorbell_kick(const struct doorbell *mine,
+				unsigned int events)
+{
+	struct flowipc_kick kick = { .events = events };
+
+	return ioctl(mine->fd, FLOWIPC_IOC_KICK, &kick) ? -EPIPE : 0;
+}
+
+static int device_doorbell_wait(const struct doorbell *mine,
+				unsigned int events, uint64_t deadline)
+{
+	struct flowipc_wait wait = { .events = events,
+				     .deadline_ns = deadline };
+
+	if (!ioctl(mine->fd, FLOWIPC_IOC_WAIT, &wait))
+		return (int)wait.events;
+	return errno == ETIMEDOUT || errno == EINTR ? -errno : FLOWIPC__HUP;
+}
+
+const struct backend flowipc__backend_device = {
+	.id = FLOWIPC_BACKEND_DEVICE,
+	.features = FLOWIPC_HAS_READ_ONLY | FLOWIPC_HAS_BOUND_GRANTS |
+		    FLOWIPC_HAS_REVOKE | FLOWIPC_HAS_RESIDENT |
+		    FLOWIPC_HAS_HANGUP,
+	.doorbell_fds = 1,
+	.probe = device_probe,
+	.region_create = device_region_create,
+	.region_share = device_region_share,
+	.region_import = device_region_import,
+	.region_revoke = device_region_revoke,
+	.doorbell_create = device_doorbell_create,
+	.doorbell_import = device_doorbell_import,
+	.doorbell_kick = device_doorbell_kick,
+	.doorbell_wait = device_doorbell_wait,
+};

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+/* Choosing a back end, and the little that is the same for all of them. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "error.h"
+
+static int backend_from_environment(enum flowipc_backend *backend)
+{
+	const char *name = secure_getenv("FLOWIPC_BACKEND");
+
+	*backend = FLOWIPC_BACKEND_AUTO;
+	if (!name || !*name || !strcmp(name, "auto"))
+		return 0;
+	if (!strcmp(name, "device"))
+		*backend = FLOWIPC_BACKEND_DEVICE;
+	else if (!strcmp(name, "memfd"))
+		*backend = FLOWIPC_BACKEND_MEMFD;
+	else
+		return flowipc__fail(-EINVAL,
+				     "FLOWIPC_BACKEND is \"%s\", not device, memfd or auto",
+				     name);
+	return 0;
+}
+
+bool flowipc__backend_is_forced(void)
+{
+	enum flowipc_backend backend;
+
+	return !backend_from_environment(&backend) &&
+	       backend != FLOWIPC_BACKEND_AUTO;
+}
+
+const struct backend *flowipc__backend_get(enum flowipc_backend id)
+{
+	return id == FLOWIPC_BACKEND_DEVICE ? &flowipc__backend_device :
+					      &flowipc__backend_memfd;
+}
+
+int flowipc__backend_find(enum flowipc_backend wanted,
+			  const struct backend **backend)
+{
+	int err;
+
+	if (wanted == FLOWIPC_BACKEND_AUTO) {
+		err = backend_from_environment(&wanted);
+		if (err)
+			return err;
+	}
+
+	switch (wanted) {
+	case FLOWIPC_BACKEND_AUTO:
+		if (!flowipc__backend_device.probe()) {
+			*backend = &flowipc__backend_device;
+			return 0;
+		}
+		wanted = FLOWIPC_BACKEND_MEMFD;
+		break;
+	case FLOWIPC_BACKEND_DEVICE:
+	case FLOWIPC_BACKEND_MEMFD:
+		break;
+	default:
+		return flowipc__fail(-EINVAL, "there is no back end %d",
+				     (int)wanted);
+	}
+	err = flowipc__backend_get(wanted)->probe();
+	if (err)
+		return err;
+	*backend = flowipc__backend_get(wanted);
+	return 0;
+}
+
+int flowipc_backend_find(enum flowipc_backend wanted,
+			 enum flowipc_backend *backend)
+{
+	const struct backend *found;
+	int err = flowipc__backend_find(wanted, &found);
+
+	if (err)
+		return err;
+	*backend = found->id;
+	return 0;
+}
+
+uint64_t flowipc_features(enum flowipc_backend backend)
+{
+	const struct backend *found;
+
+	return flowipc__backend_find(backend, &found) ? 0 : found->features;
+}
+
+const char *flowipc_backend_name(enum flowipc_backend backend)
+{
+	switch (backend) {
+	case FLOWIPC_BACKEND_AUTO:
+		return "auto";
+	case FLOWIPC_BACKEND_DEVICE:
+		return "device";
+	case FLOWIPC_BACKEND_MEMFD:
+		return "memfd";
+	default:
+		return "unknown";
+	}
+}
+
+bool flowipc__doorbell_is_hung_up(const struct doorbell *doorbell)
+{
+	struct pollfd pollfd = { .fd = doorbell->fd };
+
+	return poll(&pollfd, 1, 0) > 0 && pollfd.revents & (POLLHUP | POLLERR);
+}
+
+void flowipc__doorbell_close(struct doorbell *doorbell)
+{
+	if (doorbell->fd >= 0)
+		close(doorbell->fd);
+	if (doorbell->space_fd >= 0)
+		close(doorbell->space_fd);
+	doorbell->fd = -1;
+	doorbell->space_fd = -1;
+}
+
+void flowipc__unmap(struct mapping *mapping)
+{
+	if (mapping->base)
+		munmap(mapping->base, mapping->size);
+	mapping->base = NULL;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The interface between the library and what it stands on. A back end makes
+ * memory that one process writes and others read, and doorbells; everything
+ * else (rings, messages, sessions) is the same on all of them.
+ */
+#ifndef FLOWIPC_LIB_BACKEND_H
+#define FLOWIPC_LIB_BACKEND_H
+
+#include <stdbool.h>
+
+#include <flowipc/backend.h>
+#include <flowipc/session.h>
+
+/* Two independent bells, one for each direction a channel end can wait for. */
+enum {
+	FLOWIPC__MESSAGE = 1 << 0, /* a message may be there */
+	FLOWIPC__SPACE = 1 << 1,   /* the peer may have made room */
+	FLOWIPC__HUP = 1 << 2,	   /* the peer is gone; only ever reported */
+};
+
+/* Most descriptors that one end of a doorbell consists of. */
+#define FLOWIPC__DOORBELL_FDS 2
+
+/* One end. fd is the pollable one: readable on MESSAGE, hung up on HUP. */
+struct doorbell {
+	const struct backend *backend;
+	int fd;
+	int space_fd; /* -1 where fd serves SPACE as well */
+};
+
+/* Memory mapped into this process: what we own, or what a peer lent us. */
+struct mapping {
+	void *base;
+	uint64_t size;
+};
+
+struct backend {
+	enum flowipc_backend id;
+	uint64_t features;
+	unsigned int doorbell_fds;
+
+	/* 0 if it can be used by this process, else why not. */
+	int (*probe)(void);
+
+	/* Zeroed memory of whole pages. *fd is kept by the owner. */
+	int (*region_create)(uint64_t size, int *fd, struct mapping *mapping);
+	/*
+	 * *share is a descriptor to pass to @peer. The caller closes it if it
+	 * is another one than @fd.
+	 */
+	int (*region_share)(int fd, uint64_t size,
+			    const struct flowipc_peer *peer, int *share);
+	/* Map, for reading, what a peer has passed. Does not keep @share. */
+	int (*region_import)(int share, struct mapping *mapping);
+	int (*region_revoke)(int fd);
+
+	/* @theirs gets doorbell_fds descriptors to pass to the peer. */
+	int (*doorbell_create)(struct doorbell *mine, int *theirs);
+	/* Check descriptors that a peer has passed, and take them over. */
+	int (*doorbell_import)(struct doorbell *mine, const int *fds);
+	/* Never blocks. -EPIPE: the peer is gone. */
+	int (*doorbell_kick)(const struct doorbell *mine, unsigned int events);
+	/*
+	 * Take pending events out of @events, sleeping until @deadline if
+	 * there is none. Returns those, with HUP if the peer is gone;
+	 * -ETIMEDOUT; -EINTR.
+	 */
+	int (*doorbell_wait)(const struct doorbell *mine, unsigned int events,
+			     uint64_t deadline);
+};
+
+extern const struct backend flowipc__backend_device;
+extern const struct backend flowipc__backend_memfd;
+
+/* The back end that @wanted stands for, after checking that it works. */
+int flowipc__backend_find(enum flowipc_backend wanted,
+			  const struct backend **backend);
+
+/* Does the environment leave no choice? */
+bool flowipc__backend_is_forced(void);
+
+/* That of id DEVICE or MEMFD, without any check. */
+const struct backend *flowipc__backend_get(enum flowipc_backend id);
+
+/* The same for every back end. */
+bool flowipc__doorbell_is_hung_up(const struct doorbell *doorbell);
+void flowipc__doorbell_close(struct doorbell *doorbell);
+void flowipc__unmap(struct mapping *mapping);
+
+#endif

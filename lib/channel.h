@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* What a channel end consists of. */
+#ifndef FLOWIPC_LIB_CHANNEL_H
+#define FLOWIPC_LIB_CHANNEL_H
+
+#include <flowipc/channel.h>
+#include <flowipc/message.h>
+
+#include "lane.h"
+#include "outbox.h"
+#include "region.h"
+
+struct flowipc_session;
+struct import;
+struct payload;
+
+#define FLOWIPC__LABEL_MAX 96
+
+struct flowipc_message {
+	struct flowipc_channel *channel;
+	struct flowipc_message *next; /* in a list of unused ones */
+	enum slot_kind kind;
+	bool received;
+	uint32_t loan;
+	uint64_t size;
+	uint64_t type;
+	uint64_t correlation;
+	const void *data;
+	struct flowipc_region *region; /* to be sent: the region it is from */
+	uint64_t offset;	       /* to be sent: where in region or payload */
+	struct import *import;	       /* received: what it is in */
+	_Alignas(64) unsigned char bytes[FLOWIPC__INLINE_MAX];
+};
+
+/* A message of ours that takes up memory until the peer releases it. */
+struct loan {
+	enum {
+		LOAN_UNUSED,
+		LOAN_HELD, /* by our user, not sent yet */
+		LOAN_SENT,
+	} state;
+	uint32_t next; /* in the list of unused ones */
+	bool in_payload;
+	bool own_region; /* made for this message only */
+	uint32_t piece;	 /* of the payload area, */
+	uint64_t offset; /* which begins here in it */
+	struct flowipc_region *region;
+};
+
+/* What the sending thread uses. */
+struct sender {
+	struct lane lane;
+	uint64_t position;
+	uint64_t consumed; /* by the peer, as last seen */
+	uint64_t released; /* releases of the peer that were taken note of */
+	uint32_t lent;	   /* loans in state LOAN_SENT */
+	uint32_t unused_loan;
+	struct loan *loans;
+	struct payload *payload;
+	uint64_t max_message_bytes;
+	struct flowipc_region *spare; /* the last one that was own_region */
+	struct flowipc_message *unused;
+	uint32_t held; /* messages in the user's hands */
+	char label[FLOWIPC__LABEL_MAX];
+};
+
+/* What the receiving thread uses. */
+struct receiver {
+	struct lane lane;
+	uint64_t position;
+	uint64_t released;
+	struct flowipc_message *kept; /* received, but did not fit the buffer */
+	struct flowipc_message *unused;
+	uint32_t held;
+	char label[FLOWIPC__LABEL_MAX];
+};
+
+struct flowipc_channel {
+	struct flowipc_session *session;
+	struct courier *courier;
+	struct doorbell doorbell;
+	struct flowipc_region *region; /* our outbox is in it */
+	struct outbox mine;
+	struct outbox theirs;
+	/* What ended the channel for both directions: -EPROTO. */
+	_Atomic int broken;
+	bool closed;
+	_Alignas(FLOWIPC__LINE_PAIR) struct sender sender;
+	_Alignas(FLOWIPC__LINE_PAIR) struct receiver receiver;
+};
+
+/* The peer did what it must not: the channel is of no more use. */
+int flowipc__channel_break(struct flowipc_channel *channel, int error);
+
+/* Free a closed channel as soon as the user holds no message of it. */
+void flowipc__channel_free_if_unused(struct flowipc_channel *channel);
+
+/* loan.c */
+int flowipc__loan_take(struct sender *sender, uint32_t *loan);
+void flowipc__loan_sent(struct sender *sender, uint32_t loan);
+void flowipc__loan_give(struct sender *sender, uint32_t loan);
+int flowipc__loans_reclaim(struct flowipc_channel *channel);
+int flowipc__loans_init(struct sender *sender, uint64_t payload_bytes);
+void flowipc__loans_free(struct sender *sender);
+
+#endif

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A region's number is its place in the table and, above that, a generation,
+ * so that a number is never used twice and a late one finds nothing.
+ *
+ * Locks: shares_lock guards every list and table of shares of the process (a
+ * region and a session each know a share, and either may end first). It is
+ * taken when a region meets a session for the first time and when one of them
+ * ends, and to look a share up. courier.lock guards the imports of a session.
+ * Neither is taken under the other.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "courier.h"
+#include "error.h"
+#include "packet.h"
+#include "region.h"
+
+enum {
+	PARCEL_SHARE = 1,    /* with a descriptor */
+	PARCEL_WITHDRAW = 2, /* nothing will be sent from it any more */
+};
+
+struct parcel {
+	uint32_t kind;
+	uint32_t number;
+};
+
+struct share {
+	struct flowipc_region *region;
+	struct courier *courier;
+	struct share *next; /* of the same region */
+	uint32_t number;
+	bool forgotten; /* revoked; only kept to be withdrawn */
+};
+
+struct import {
+	struct mapping mapping;
+	uint32_t number;
+	unsigned int holders; /* messages */
+	bool withdrawn;
+};
+
+static pthread_mutex_t shares_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static uint32_t place(uint32_t number)
+{
+	return number % FLOWIPC__REGIONS_MAX;
+}
+
+void flowipc__courier_init(struct courier *courier, int socket,
+			   const struct backend *backend,
+			   const struct flowipc_peer *peer)
+{
+	memset(courier, 0, sizeof(*courier));
+	courier->socket = socket;
+	courier->backend = backend;
+	courier->peer = *peer;
+	pthread_mutex_init(&courier->lock, NULL);
+}
+
+/* Under shares_lock. */
+static struct share *share_find(struct courier *courier,
+				struct flowipc_region *region)
+{
+	struct share *share;
+
+	for (share = region->shares; share; share = share->next) {
+		if (share->courier == courier && !share->forgotten)
+			return share;
+	}
+	return NULL;
+}
+
+/* Under shares_lock: take a share out of its region's list. */
+static void share_unlink(struct share *share)
+{
+	struct share **link = &share->region->shares;
+
+	while (*link != share)
+		link = &(*link)->next;
+	*link = share->next;
+}
+
+static int share_send(struct courier *courier, struct flowipc_region *region,
+		      uint32_t number)
+{
+	struct parcel parcel = { .kind = PARCEL_SHARE, .number = number };
+	int fd, err;
+
+	err = courier->backend->region_share(region->fd, region->mapping.size,
+					     &courier->peer, &fd);
+	if (err)
+		return err;
+	err = flowipc__packet_send(courier->socket, &parcel, sizeof(parcel),
+				   &fd, 1);
+	if (fd != region->fd)
+		close(fd);
+	return err;
+}
+
+/* Under shares_lock. */
+static int share_create(struct courier *courier, struct flowipc_region *region,
+			uint32_t *number)
+{
+	struct share *share;
+	uint32_t slot;
+	int err;
+
+	for (slot = 0; slot < FLOWIPC__REGIONS_MAX; slot++) {
+		if (!courier->shares[slot])
+			break;
+	}
+	if (slot == FLOWIPC__REGIONS_MAX)
+		return flowipc__fail(-ENOSPC,
+				     "%d regions are shared in this session already",
+				     FLOWIPC__REGIONS_MAX);
+	share = calloc(1, sizeof(*share));
+	if (!share)
+		return flowipc__fail(-ENOMEM, "out of memory");
+	share->region = region;
+	share->courier = courier;
+	share->number = ++courier->generation * FLOWIPC__REGIONS_MAX + slot;
+	err = share_send(courier, region, share->number);
+	if (err) {
+		free(share);
+		return err;
+	}
+	share->next = region->shares;
+	region->shares = share;
+	courier->shares[slot] = share;
+	*number = share->number;
+	return 0;
+}
+
+int flowipc__courier_share(struct courier *courier,
+			   struct flowipc_region *region, uint64_t deadline,
+			   uint32_t *number)
+{
+	struct share *share;
+	int err;
+
+	if (region->backend != courier->backend)
+		return flowipc__fail(-EOPNOTSUPP,
+				     "a %s region cannot be sent in a %s session",
+				     flowipc_backend_name(region->backend->id),
+				     flowipc_backend_name(courier->backend->id));
+	for (;;) {
+		err = 0;
+		pthread_mutex_lock(&shares_lock);
+		share = share_find(courier, region);
+		if (share)
+			*number = share->number;
+		else
+			err = share_create(courier, region, number);
+		pthread_mutex_unlock(&shares_lock);
+		if (err != -EAGAIN)
+			return err;
+		/* The peer is behind with what was shared before. */
+		err = flowipc__packet_wait(courier->socket, POLLOUT, deadline);
+		if (err)
+			return err;
+	}
+}
+
+void flowipc__courier_withdraw(struct flowipc_region *region)
+{
+	struct parcel parcel = { .kind = PARCEL_WITHDRAW };
+	struct share *share;
+
+	pthread_mutex_lock(&shares_lock);
+	while ((share = region->shares)) {
+		region->shares = share->next;
+		share->courier->shares[place(share->number)] = NULL;
+		parcel.number = share->number;
+		/*
+		 * Where even this does not fit, the peer keeps an unused
+		 * mapping until its place is given anew.
+		 */
+		flowipc__packet_send(share->courier->socket, &parcel,
+				     sizeof(parcel), NULL, 0);
+		free(share);
+	}
+	pthread_mutex_unlock(&shares_lock);
+}
+
+void flowipc__courier_forget(struct flowipc_region *region)
+{
+	struct share *share;
+
+	pthread_mutex_lock(&shares_lock);
+	for (share = region->shares; share; share = share->next)
+		share->forgotten = true;
+	pthread_mutex_unlock(&shares_lock);
+}
+
+/* Under courier->lock. */
+static void import_free(struct courier *courier, struct import *import)
+{
+	if (courier->imports[place(import->number)] == import)
+		courier->imports[place(import->number)] = NULL;
+	flowipc__unmap(&import->mapping);
+	free(import);
+}
+
+/* Under courier->lock. */
+static void import_withdraw(struct courier *courier, uint32_t number)
+{
+	struct import *import = courier->imports[place(number)];
+
+	if (!import || import->number != number)
+		return;
+	courier->imports[place(number)] = NULL;
+	import->withdrawn = true;
+	if (!import->holders)
+		import_free(courier, import);
+}
+
+/* Under courier->lock. */
+static int import_create(struct courier *courier, uint32_t number, int fd)
+{
+	struct import *import;
+	int err;
+
+	/* A place is given anew when what had it before is withdrawn. */
+	if (courier->imports[place(number)])
+		import_withdraw(courier, courier->imports[place(number)]->number);
+	import = calloc(1, sizeof(*import));
+	if (!import)
+		return flowipc__fail(-ENOMEM, "out of memory");
+	err = courier->backend->region_import(fd, &import->mapping);
+	if (err) {
+		free(import);
+		return err;
+	}
+	import->number = number;
+	courier->imports[place(number)] = import;
+	return 0;
+}
+
+/* Under courier->lock: take in one parcel. -EAGAIN: there is none. */
+static int collect_one(struct courier *courier)
+{
+	int fds[FLOWIPC__PACKET_FDS];
+	struct parcel parcel;
+	unsigned int count;
+	int err;
+
+	err = flowipc__packet_receive(courier->socket, &parcel, sizeof(parcel),
+				      fds, &count);
+	if (err)
+		return err;
+	if (parcel.kind == PARCEL_SHARE && count == 1)
+		err = import_create(courier, parcel.number, fds[0]);
+	else if (parcel.kind == PARCEL_WITHDRAW && !count)
+		import_withdraw(courier, parcel.number);
+	else
+		err = flowipc__fail(-EPROTO, "the peer sent an unknown parcel");
+	flowipc__close_all(fds, count);
+	return err;
+}
+
+void flowipc__courier_collect(struct courier *courier)
+{
+	int budget = FLOWIPC__REGIONS_MAX;
+	int err;
+
+	/* Whoever holds the lock is collecting as well. */
+	if (pthread_mutex_trylock(&courier->lock))
+		return;
+	/* What cannot be taken in is missed by the message that needs it. */
+	do {
+		err = collect_one(courier);
+	} while (err != -EAGAIN && err != -EPIPE && --budget);
+	pthread_mutex_unlock(&courier->lock);
+}
+
+int flowipc__courier_find(struct courier *courier, uint32_t number,
+			  struct import **import, struct mapping *mapping)
+{
+	int budget = 2 * FLOWIPC__REGIONS_MAX;
+	struct import *found;
+	int err = 0;
+
+	pthread_mutex_lock(&courier->lock);
+	for (;;) {
+		found = courier->imports[place(number)];
+		if (found && found->number == number)
+			break;
+		err = budget-- ? collect_one(courier) : -EPROTO;
+		if (err)
+			break;
+	}
+	if (!err) {
+		found->holders++;
+		*import = found;
+		*mapping = found->mapping;
+	}
+	pthread_mutex_unlock(&courier->lock);
+	if (err == -EAGAIN || err == -EPIPE)
+		err = flowipc__fail(-EPROTO,
+				    "the peer sent from region %u, which it never shared",
+				    number);
+	return err;
+}
+
+void flowipc__courier_release(struct courier *courier, struct import *import)
+{
+	pthread_mutex_lock(&courier->lock);
+	if (!--import->holders && import->withdrawn)
+		import_free(courier, import);
+	pthread_mutex_unlock(&courier->lock);
+}
+
+void flowipc__courier_close(struct courier *courier)
+{
+	uint32_t slot;
+
+	pthread_mutex_lock(&shares_lock);
+	for (slot = 0; slot < FLOWIPC__REGIONS_MAX; slot++) {
+		if (!courier->shares[slot])
+			continue;
+		share_unlink(courier->shares[slot]);
+		free(courier->shares[slot]);
+	}
+	pthread_mutex_unlock(&shares_lock);
+
+	for (slot = 0; slot < FLOWIPC__REGIONS_MAX; slot++) {
+		if (courier->imports[slot])
+			import_free(courier, courier->imports[slot]);
+	}
+	pthread_mutex_destroy(&courier->lock);
+	close(courier->socket);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The courier of a session carries regions: it passes each region that is sent
+ * from to the peer, once, under a number, and maps those that the peer passes.
+ * It has a socket of its own, so that whoever reads a message and meets an
+ * unknown number can fetch the region there and then: it was passed before
+ * the message was published.
+ */
+#ifndef FLOWIPC_LIB_COURIER_H
+#define FLOWIPC_LIB_COURIER_H
+
+#include <pthread.h>
+
+#include <flowipc/session.h>
+
+#include "backend.h"
+
+/* Regions that can be shared at a time in a session, each way. */
+#define FLOWIPC__REGIONS_MAX 1024
+
+struct flowipc_region;
+struct import;
+
+struct courier {
+	int socket;
+	const struct backend *backend;
+	struct flowipc_peer peer;
+
+	/* What we share: under the lock of all shares, see courier.c. */
+	struct share *shares[FLOWIPC__REGIONS_MAX];
+	uint32_t generation;
+
+	/* What the peer shares. */
+	pthread_mutex_t lock;
+	struct import *imports[FLOWIPC__REGIONS_MAX];
+};
+
+/* Takes over @socket. */
+void flowipc__courier_init(struct courier *courier, int socket,
+			   const struct backend *backend,
+			   const struct flowipc_peer *peer);
+void flowipc__courier_close(struct courier *courier);
+
+/* See that the peer has @region; *number is what it is called in slots. */
+int flowipc__courier_share(struct courier *courier,
+			   struct flowipc_region *region, uint64_t deadline,
+			   uint32_t *number);
+/* Nobody sends from the region any more: tell all peers to unmap it. */
+void flowipc__courier_withdraw(struct flowipc_region *region);
+/* The region was revoked: what was shared is of no more use. */
+void flowipc__courier_forget(struct flowipc_region *region);
+
+/* The mapping called @number, held until flowipc__courier_release(). */
+int flowipc__courier_find(struct courier *courier, uint32_t number,
+			  struct import **import, struct mapping *mapping);
+void flowipc__courier_release(struct courier *courier, struct import *import);
+/* Take in what waits in the socket. Never waits. */
+void flowipc__courier_collect(struct courier *courier);
+
+#endif

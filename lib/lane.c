@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <sched.h>
+
+#include "courier.h"
+#include "lane.h"
+#include "probes.h"
+
+/* Longest and shortest spin before sleeping, when adaptive. */
+#define SPIN_MAX_NS 50000
+#define SPIN_MIN_NS 1000
+
+/* While spinning, look this often for what only the kernel knows. */
+#define LOOK_NS 1000000
+
+/* Looks at memory between two looks at the clock. */
+#define SPIN_BATCH 64
+
+static inline void processor_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ __volatile__("yield" ::: "memory");
+#endif
+}
+
+static void lane_arm(struct lane *lane)
+{
+	lane->armed = true;
+	atomic_store_explicit(lane->bell, ++lane->sleeps, memory_order_relaxed);
+	/* Pairs with flowipc__fence_sender() in flowipc__lane_ring(). */
+	flowipc__fence_sleeper(lane->remote_fence);
+}
+
+void flowipc__lane_prepare(struct lane *lane)
+{
+	lane->spin_ns = SPIN_MAX_NS;
+	if (lane->mode == FLOWIPC_WAIT_SPIN || lane->event != FLOWIPC__MESSAGE)
+		return;
+	lane->armed = true;
+	atomic_store_explicit(lane->bell, ++lane->sleeps, memory_order_relaxed);
+}
+
+void flowipc__lane_disarm(struct lane *lane)
+{
+	lane->armed = false;
+	atomic_store_explicit(lane->bell, 0, memory_order_relaxed);
+}
+
+void flowipc__lane_kick(struct lane *lane)
+{
+	if (lane->doorbell->backend->doorbell_kick(lane->doorbell,
+						   lane->peer_event))
+		lane->hung_up = true;
+}
+
+bool flowipc__lane_look_for_hang_up(struct lane *lane)
+{
+	lane->looked_ticks = flowipc__ticks();
+	if (!lane->hung_up)
+		lane->hung_up = flowipc__doorbell_is_hung_up(lane->doorbell);
+	return lane->hung_up;
+}
+
+/* The peer is gone: what it did before has been published, so look again. */
+static int lane_end(struct lane *lane, lane_ready_fn *ready, void *context)
+{
+	int err = ready(context);
+
+	lane->hung_up = true;
+	if (!err)
+		return -EPIPE;
+	return err < 0 ? err : 0;
+}
+
+/*
+ * Spin for @limit_ns. 0 ready; -ETIMEDOUT @limit_ns or @deadline has passed;
+ * other errors as lane_wait().
+ */
+static int lane_spin(struct lane *lane, lane_ready_fn *ready, void *context,
+		     uint64_t limit_ns, uint64_t deadline)
+{
+	uint64_t start = flowipc__now();
+	uint64_t looked = start;
+	uint64_t now;
+	int i, err;
+
+	for (;;) {
+		for (i = 0; i < SPIN_BATCH; i++) {
+			err = ready(context);
+			if (err)
+				return err < 0 ? err : 0;
+			processor_relax();
+		}
+		now = flowipc__now();
+		if (now >= deadline || now - start >= limit_ns)
+			return -ETIMEDOUT;
+		if (now - looked >= LOOK_NS) {
+			looked = now;
+			flowipc__courier_collect(lane->courier);
+			if (flowipc__doorbell_is_hung_up(lane->doorbell))
+				return lane_end(lane, ready, context);
+			/* Perhaps the peer needs this very processor. */
+			sched_yield();
+		}
+	}
+}
+
+static int lane_doorbell_wait(struct lane *lane, uint64_t deadline)
+{
+	const struct doorbell *doorbell = lane->doorbell;
+	uint64_t began = 0;
+	int got;
+
+	if (FLOWIPC__TRACED(sleep))
+		FLOWIPC__PROBE(sleep, lane->stream, lane->label, lane->event);
+	if (FLOWIPC__TRACED(wake))
+		began = flowipc__now();
+	got = doorbell->backend->doorbell_wait(doorbell, lane->event, deadline);
+	if (began)
+		FLOWIPC__PROBE(wake, lane->stream, lane->label, lane->event,
+			       flowipc__now() - began);
+	return got;
+}
+
+static int lane_sleep(struct lane *lane, lane_ready_fn *ready, void *context,
+		      uint64_t deadline)
+{
+	int got, err;
+
+	for (;;) {
+		if (!lane->armed)
+			lane_arm(lane);
+		err = ready(context);
+		if (err)
+			return err < 0 ? err : 0;
+		flowipc__courier_collect(lane->courier);
+		got = lane_doorbell_wait(lane, deadline);
+		if (got < 0) {
+			err = ready(context);
+			if (!err)
+				return got;
+			return err < 0 ? err : 0;
+		}
+		if (got & FLOWIPC__HUP)
+			return lane_end(lane, ready, context);
+		/*
+		 * The peer has rung for this sleep and will not again. Should
+		 * what it brought not be enough, the next sleep is another one.
+		 */
+		flowipc__lane_disarm(lane);
+	}
+}
+
+/*
+ * Nothing is there and the caller does not want to wait. One that polls the
+ * descriptor is to be told of the next message, so nothing may be pending that
+ * was seen already, and the bell must be armed.
+ */
+static int lane_would_wait(struct lane *lane, lane_ready_fn *ready,
+			   void *context)
+{
+	const struct doorbell *doorbell = lane->doorbell;
+	int got, err;
+
+	if (lane->mode == FLOWIPC_WAIT_SPIN || lane->event != FLOWIPC__MESSAGE) {
+		if (flowipc__lane_hung_up(lane))
+			return lane_end(lane, ready, context);
+		return -EAGAIN;
+	}
+	got = doorbell->backend->doorbell_wait(doorbell, lane->event, 0);
+	if (got > 0 && got & FLOWIPC__HUP)
+		return lane_end(lane, ready, context);
+	if (got > 0 && lane->armed)
+		flowipc__lane_disarm(lane);
+	if (!lane->armed)
+		lane_arm(lane);
+	flowipc__courier_collect(lane->courier);
+	err = ready(context);
+	if (!err)
+		return -EAGAIN;
+	return err < 0 ? err : 0;
+}
+
+/* Spin longer where sleeps turn out to be short, shorter where they are long. */
+static void lane_adapt(struct lane *lane, uint64_t waited_ns)
+{
+	if (waited_ns < SPIN_MAX_NS)
+		lane->spin_ns *= 2;
+	else
+		lane->spin_ns /= 2;
+	if (lane->spin_ns > SPIN_MAX_NS)
+		lane->spin_ns = SPIN_MAX_NS;
+	if (lane->spin_ns < SPIN_MIN_NS)
+		lane->spin_ns = SPIN_MIN_NS;
+}
+
+int flowipc__lane_wait(struct lane *lane, lane_ready_fn *ready, void *context,
+		       uint64_t deadline)
+{
+	uint64_t began;
+	int err;
+
+	if (!deadline) {
+		err = lane_would_wait(lane, ready, context);
+	} else if (lane->mode == FLOWIPC_WAIT_SPIN) {
+		err = lane_spin(lane, ready, context, UINT64_MAX, deadline);
+	} else if (lane->mode == FLOWIPC_WAIT_SLEEP) {
+		err = lane_sleep(lane, ready, context, deadline);
+	} else {
+		began = flowipc__now();
+		err = lane_spin(lane, ready, context, lane->spin_ns, deadline);
+		if (err == -ETIMEDOUT)
+			err = lane_sleep(lane, ready, context, deadline);
+		lane_adapt(lane, flowipc__now() - began);
+	}
+	if (err != -EAGAIN)
+		flowipc__lane_awake(lane);
+	return err;
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "packet.h"
+
+union fd_buffer {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(FLOWIPC__PACKET_FDS * sizeof(int))];
+};
+
+void flowipc__close_all(const int *fds, unsigned int fd_count)
+{
+	unsigned int i;
+
+	for (i = 0; i < fd_count; i++)
+		close(fds[i]);
+}
+
+bool flowipc__packet_is_socket(int fd)
+{
+	socklen_t size = sizeof(int);
+	int domain, type;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size))
+		return false;
+	size = sizeof(int);
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size))
+		return false;
+	return domain == AF_UNIX && type == SOCK_SEQPACKET;
+}
+
+int flowipc__packet_send(int socket, const void *data, size_t size,
+			 const int *fds, unsigned int fd_count)
+{
+	union fd_buffer control = { 0 };
+	struct iovec iov = { .iov_base = (void *)data, .iov_len = size };
+	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd_count) {
+		struct cmsghdr *cmsg = &control.align;
+
+		header.msg_control = control.bytes;
+		header.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), fds, fd_count * sizeof(int));
+	}
+	if (sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return 0;
+	switch (errno) {
+	case EAGAIN:
+	case ENOBUFS:
+		return -EAGAIN;
+	case ETOOMANYREFS:
+		return -EMFILE;
+	case ENOMEM:
+		return -ENOMEM;
+	default:
+		return -EPIPE;
+	}
+}
+
+/* Collect the descriptors of a packet; false if there are more than asked. */
+static bool packet_fds(struct msghdr *header, int *fds, unsigned int *fd_count)
+{
+	struct cmsghdr *cmsg;
+
+	*fd_count = 0;
+	for (cmsg = CMSG_FIRSTHDR(header); cmsg;
+	     cmsg = CMSG_NXTHDR(header, cmsg)) {
+		if (cmsg->cmsg_level != SOL_SOCKET ||
+		    cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		*fd_count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds, CMSG_DATA(cmsg), *fd_count * sizeof(int));
+	}
+	return !(header->msg_flags & MSG_CTRUNC);
+}
+
+int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
+			    unsigned int *fd_count)
+{
+	union fd_buffer control;
+	struct iovec iov = { .iov_base = data, .iov_len = size };
+	struct msghdr header = { .msg_iov = &iov,
+				 .msg_iovlen = 1,
+				 .msg_control = control.bytes,
+				 .msg_controllen = sizeof(control.bytes) };
+	ssize_t got;
+	bool whole;
+
+	/* A reset is reported once, ahead of packets that still wait. */
+	do {
+		got = recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (got < 0 && (errno == EINTR || errno == ECONNRESET));
+	if (got < 0)
+		return errno == EAGAIN ? -EAGAIN : -EPIPE;
+
+	whole = packet_fds(&header, fds, fd_count);
+	/* No packet of ours is empty, so this is the end, or an enemy. */
+	if (!got) {
+		flowipc__close_all(fds, *fd_count);
+		return -EPIPE;
+	}
+	if (!whole || (size_t)got != size || header.msg_flags & MSG_TRUNC) {
+		flowipc__close_all(fds, *fd_count);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+int flowipc__packet_wait(int socket, short events, uint64_t deadline)
+{
+	struct pollfd pollfd = { .fd = socket, .events = events };
+	const struct timespec *left;
+	struct timespec storage;
+	int ready;
+
+	flowipc__left(deadline, &storage, &left);
+	ready = ppoll(&pollfd, 1, left, NULL);
+	if (ready > 0)
+		return 0;
+	if (!ready)
+		return deadline ? -ETIMEDOUT : -EAGAIN;
+	return -errno;
+}

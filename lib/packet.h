@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Packets with descriptors between the two processes of a session: whole or
+ * not at all, over a Unix socket of type SOCK_SEQPACKET.
+ */
+#ifndef FLOWIPC_LIB_PACKET_H
+#define FLOWIPC_LIB_PACKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Most descriptors in a packet. */
+#define FLOWIPC__PACKET_FDS 4
+
+/*
+ * Send @size bytes and @fds. Never waits: -EAGAIN; -EPIPE; -EMFILE when too
+ * many descriptors are on their way.
+ */
+int flowipc__packet_send(int socket, const void *data, size_t size,
+			 const int *fds, unsigned int fd_count);
+
+/*
+ * Receive exactly @size bytes, and the descriptors that came with them. Never
+ * waits: -EAGAIN; -EPIPE the peer is gone; -EPROTO another size or more
+ * descriptors, and then none is kept.
+ */
+int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
+			    unsigned int *fd_count);
+
+/* Wait for poll @events until @deadline. 0; -EAGAIN, -ETIMEDOUT; -EINTR. */
+int flowipc__packet_wait(int socket, short events, uint64_t deadline);
+
+/* Is what a peer has passed a socket for packets? */
+bool flowipc__packet_is_socket(int fd);
+
+void flowipc__close_all(const int *fds, unsigned int fd_count);
+
+#endif
