@@ -196,7 +196,7 @@ headers_relocate()
 # Brings the kernel of series $1 from suite $2 into the cache, once.
 kernel_prepare()
 {
-	local series=$1 suite=$2 dir=$vm_cache/kernel-$1 tmp release deb
+	local series=$1 suite=$2 dir=$vm_cache/kernel-$1 tmp release deb headers
 	if [ ! -e "$dir/release" ]; then
 		mkdir -p "$vm_cache"
 		exec 9>"$vm_cache/kernel-$series.lock"
@@ -218,8 +218,10 @@ kernel_prepare()
 		cp "$tmp/root/boot/vmlinuz-$release" "$tmp/vmlinuz"
 		headers_relocate "$tmp/root" "$dir/root"
 		if kernel_extract "$tmp/vmlinuz" "$tmp/vmlinux"; then
-			ln -s "$dir/vmlinux" \
-				"$tmp/root/usr/src/linux-headers-$release/vmlinux"
+			# For the module's BTF; newer packages bring their own.
+			headers=$tmp/root/usr/src/linux-headers-$release
+			[ -e "$headers/vmlinux" ] ||
+				ln -s "$dir/vmlinux" "$headers/vmlinux"
 		else
 			say "cannot extract vmlinux: booting will be slower"
 			rm -f "$tmp/vmlinux"

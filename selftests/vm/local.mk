@@ -5,4 +5,10 @@ EXTRA_DIST += \
 	selftests/vm/initramfs.sh \
 	selftests/vm/kernel.sh \
 	selftests/vm/module.sh \
-	selftests/vm/run
+	selftests/vm/run \
+	selftests/vm/test
+
+# The harness's own tests; what runs in it has targets of its own.
+PHONY_TARGETS += check-vm-harness
+check-vm-harness:
+	$(srcdir)/selftests/vm/test
