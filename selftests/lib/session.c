@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: MIT
+/* Finding a peer by name: names, waiting, replacing, and the end. */
+#include "harness.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+/* Accept one session, and see what the client says through it. */
+static void serve_one(struct flowipc_server *server, uint64_t wanted)
+{
+	struct flowipc_session *session;
+	struct flowipc_channel *channel;
+	uint64_t number = 0;
+
+	ok(flowipc_accept(server, test_ms(10000), &session));
+	ok(flowipc_channel_accept(session, NULL, test_ms(10000), &channel));
+	gives(flowipc_receive(channel, &number, sizeof(number),
+			      test_ms(10000)), sizeof(number));
+	gives(number, wanted);
+	gives(flowipc_send(channel, &number, sizeof(number), test_ms(10000)),
+	      0);
+	gives(flowipc_receive(channel, &number, sizeof(number),
+			      test_ms(10000)), -EPIPE);
+	flowipc_channel_close(channel);
+	flowipc_session_close(session);
+}
+
+static void say(const char *name, uint64_t number)
+{
+	struct flowipc_session *session;
+	struct flowipc_channel *channel;
+	uint64_t echo = 0;
+
+	ok(flowipc_connect(name, NULL, test_ms(10000), &session));
+	ok(flowipc_channel_open(session, NULL, test_ms(10000), &channel));
+	ok(flowipc_send(channel, &number, sizeof(number), test_ms(10000)));
+	gives(flowipc_receive(channel, &echo, sizeof(echo), test_ms(10000)),
+	      sizeof(echo));
+	gives(echo, number);
+	flowipc_channel_close(channel);
+	flowipc_session_close(session);
+}
+
+static void say_to(int sync, void *name)
+{
+	(void)sync;
+	say(name, 42);
+}
+
+static void names_and_paths(void **state)
+{
+	char longest[65], path[200], relative[] = "./socket";
+	char *names[] = { "a", "A-Z.09_", "x.sock", longest, path, relative };
+	struct flowipc_server *server;
+	struct peer peer;
+	size_t i;
+
+	(void)state;
+	memset(longest, 'n', sizeof(longest) - 1);
+	longest[64] = '\0';
+	snprintf(path, sizeof(path), "%s", test_path("socket with blanks"));
+	sys(chdir(test_dir()));
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		ok(flowipc_listen(names[i], NULL, &server));
+		peer_start(&peer, say_to, names[i]);
+		serve_one(server, 42);
+		peer_join(&peer);
+		flowipc_server_close(server);
+		/* and the name is free again */
+		ok(flowipc_listen(names[i], NULL, &server));
+		flowipc_server_close(server);
+	}
+	check(!access(test_path("flowipc"), F_OK));
+	check(access(path, F_OK) && errno == ENOENT);
+	sys(chdir("/"));
+}
+
+static void bad_names(void **state)
+{
+	static const char *const bad[] = {
+		"", ".", "..", ".hidden", "a b", "a\n", "caf\xc3\xa9", "a:b",
+		"*", "a\\b",
+	};
+	struct flowipc_server *server = NULL;
+	struct flowipc_session *session = NULL;
+	char text[300];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		gives(flowipc_listen(bad[i], NULL, &server), -EINVAL);
+		gives(flowipc_connect(bad[i], NULL, 0, &session), -EINVAL);
+	}
+	gives(flowipc_listen(NULL, NULL, &server), -EINVAL);
+	gives(flowipc_connect(NULL, NULL, 0, &session), -EINVAL);
+	memset(text, 'n', sizeof(text));
+	text[65] = '\0';
+	gives_one_of(flowipc_listen(text, NULL, &server), -EINVAL,
+		     -ENAMETOOLONG);
+	gives_one_of(flowipc_connect(text, NULL, 0, &session), -EINVAL,
+		     -ENAMETOOLONG);
+	/* one more than a socket's address can hold */
+	memset(text, 'n', sizeof(text));
+	text[0] = '/';
+	text[108] = '\0';
+	gives(flowipc_listen(text, NULL, &server), -ENAMETOOLONG);
+	gives(flowipc_connect(text, NULL, 0, &session), -ENAMETOOLONG);
+	check(!server && !session);
+	flowipc_server_close(NULL);
+	flowipc_session_close(NULL);
+}
+
+static void bad_options(void **state)
+{
+	struct {
+		struct flowipc_listen_opts opts;
+		uint64_t later;
+	} listen_longer = { .opts.sz = sizeof(listen_longer), .later = 1 };
+	struct {
+		struct flowipc_connect_opts opts;
+		uint64_t later;
+	} connect_longer = { .opts.sz = sizeof(connect_longer), .later = 1 };
+	struct flowipc_server *server = NULL;
+	struct flowipc_session *session = NULL;
+
+	(void)state;
+	gives(flowipc_listen("t", &listen_longer.opts, &server), -E2BIG);
+	gives(flowipc_connect("t", &connect_longer.opts, 0, &session), -E2BIG);
+	gives(flowipc_listen("t", FLOWIPC_OPTS(listen,
+			.policy = (enum flowipc_policy)9), &server), -EINVAL);
+	gives(flowipc_connect("t", FLOWIPC_OPTS(connect,
+			.policy = (enum flowipc_policy)9), 0, &session),
+	      -EINVAL);
+	gives(flowipc_listen("t", FLOWIPC_OPTS(listen,
+			.backend = (enum flowipc_backend)9), &server),
+	      -EINVAL);
+	gives(flowipc_connect("t", FLOWIPC_OPTS(connect,
+			.backend = (enum flowipc_backend)9), 0, &session),
+	      -EINVAL);
+	gives(flowipc_listen("t", NULL, NULL), -EINVAL);
+	check(!server && !session);
+	/* none of them left a socket behind */
+	gives_one_of(flowipc_connect("t", NULL, 0, &session), -ENOENT,
+		     -ECONNREFUSED);
+}
+
+static void bad_folder_as_nobody(int sync, void *arg)
+{
+	struct flowipc_server *server = NULL;
+
+	(void)sync;
+	(void)arg;
+	sys(setuid(65534));
+	gives(flowipc_listen(test_path("locked/s"), FLOWIPC_OPTS(listen,
+			.backend = FLOWIPC_BACKEND_MEMFD), &server), -EACCES);
+	test_last_error_has("locked");
+}
+
+static void bad_folders(void **state)
+{
+	struct flowipc_server *server = NULL;
+	struct peer peer;
+
+	(void)state;
+	gives(flowipc_listen(test_path("nowhere/s"), NULL, &server), -ENOENT);
+	test_last_error_has("nowhere");
+	sys(mkdir(test_path("locked"), 0700));
+	if (test_is_root()) {
+		sys(chmod(test_dir(), 0755));
+		peer_start(&peer, bad_folder_as_nobody, NULL);
+		peer_join(&peer);
+	} else {
+		sys(chmod(test_path("locked"), 0));
+		gives(flowipc_listen(test_path("locked/s"), NULL, &server),
+		      -EACCES);
+	}
+	check(!server);
+}
+
+static void no_server(void **state)
+{
+	struct flowipc_session *session = NULL;
+	uint64_t start;
+	int fd;
+
+	(void)state;
+	gives_one_of(flowipc_connect("none", NULL, 0, &session), -ENOENT,
+		     -ECONNREFUSED);
+	test_last_error_has("none");
+	start = test_now_ns();
+	gives_one_of(flowipc_connect("none", NULL, 300, &session), -ENOENT,
+		     -ECONNREFUSED, -ETIMEDOUT);
+	check(test_now_ns() - start >= 250000000u);
+	test_last_error_has("none");
+	/* something else that has the name */
+	fd = (int)sys(open(test_path("plain"), O_CREAT | O_RDWR | O_CLOEXEC,
+			   0600));
+	gives_one_of(flowipc_connect(test_path("plain"), NULL, 0, &session),
+		     -ECONNREFUSED, -EPROTO);
+	close(fd);
+	check(!session);
+}
+
+static void connect_early(int sync, void *arg)
+{
+	sync_put(sync, 0);
+	say(arg, 42);
+}
+
+static void waits_for_a_later_server(void **state)
+{
+	struct flowipc_server *server;
+	struct peer peer;
+
+	(void)state;
+	peer_start(&peer, connect_early, "later");
+	sync_get(peer.sync);
+	test_sleep_ms(300);
+	ok(flowipc_listen("later", NULL, &server));
+	serve_one(server, 42);
+	peer_join(&peer);
+	flowipc_server_close(server);
+}
+
+static void name_in_use(void **state)
+{
+	struct flowipc_server *server, *second = NULL;
+	struct peer peer;
+
+	(void)state;
+	ok(flowipc_listen("t", NULL, &server));
+	gives(flowipc_listen("t", NULL, &second), -EADDRINUSE);
+	test_last_error_has("t");
+	check(!second);
+	/* the first has not noticed */
+	peer_start(&peer, say_to, "t");
+	serve_one(server, 42);
+	peer_join(&peer);
+	flowipc_server_close(server);
+}
+
+static void keeps_what_is_not_a_socket(void **state)
+{
+	struct flowipc_server *server = NULL;
+	struct stat status;
+
+	(void)state;
+	close((int)sys(open(test_path("file"), O_CREAT | O_WRONLY | O_CLOEXEC,
+			    0600)));
+	gives_one_of(flowipc_listen(test_path("file"), NULL, &server),
+		     -EADDRINUSE, -EEXIST, -EINVAL, -ENOTSOCK);
+	sys(lstat(test_path("file"), &status));
+	check(S_ISREG(status.st_mode));
+	check(!server);
+}
+
+static void listen_until_killed(int sync, void *arg)
+{
+	struct flowipc_server *server;
+
+	(void)arg;
+	ok(flowipc_listen("t", NULL, &server));
+	sync_put(sync, 0);
+	test_sleep_ms(60000);
+}
+
+/* Start, see whether the name was obtained, keep it until told. */
+static void compete(int sync, void *arg)
+{
+	struct flowipc_server *server;
+	int err;
+
+	(void)arg;
+	sync_get(sync);
+	err = flowipc_listen("t", NULL, &server);
+	gives_one_of(err, 0, -EADDRINUSE);
+	sync_put(sync, err ? 0 : 1);
+	sync_get(sync);
+	if (!err)
+		flowipc_server_close(server);
+}
+
+static void socket_of_a_killed_server(void **state)
+{
+	enum { RIVALS = 8 };
+	struct peer peers[RIVALS], peer;
+	struct flowipc_server *server;
+	uint64_t winners;
+	int round, i;
+
+	(void)state;
+	peer_start(&peer, listen_until_killed, NULL);
+	sync_get(peer.sync);
+	peer_kill(&peer);
+	ok(flowipc_listen("t", NULL, &server));
+	peer_start(&peer, say_to, "t");
+	serve_one(server, 42);
+	peer_join(&peer);
+	flowipc_server_close(server);
+
+	/* when many come at once, one gets it */
+	for (round = 0; round < test_loops(20); round++) {
+		peer_start(&peer, listen_until_killed, NULL);
+		sync_get(peer.sync);
+		for (i = 0; i < RIVALS; i++)
+			peer_start(&peers[i], compete, NULL);
+		peer_kill(&peer);
+		for (i = 0; i < RIVALS; i++)
+			sync_put(peers[i].sync, 0);
+		for (winners = 0, i = 0; i < RIVALS; i++)
+			winners += sync_get(peers[i].sync);
+		gives(winners, 1);
+		for (i = 0; i < RIVALS; i++) {
+			sync_put(peers[i].sync, 0);
+			peer_join(&peers[i]);
+		}
+	}
+}
+
+static void say_after_exec(int sync, void *arg)
+{
+	(void)sync;
+	(void)arg;
+	say("t", 43);
+}
+
+static void client_that_was_executed(void **state)
+{
+	struct flowipc_server *server;
+	struct peer peer;
+
+	(void)state;
+	ok(flowipc_listen("t", NULL, &server));
+	peer_start_exec(&peer, "say_after_exec");
+	serve_one(server, 43);
+	peer_join(&peer);
+	flowipc_server_close(server);
+}
+
+static void many_clients(void **state)
+{
+	enum { CLIENTS = 20 };
+	struct flowipc_server *server;
+	struct peer peers[CLIENTS];
+	int i;
+
+	(void)state;
+	ok(flowipc_listen("t", NULL, &server));
+	for (i = 0; i < CLIENTS; i++)
+		peer_start(&peers[i], say_to, "t");
+	for (i = 0; i < CLIENTS; i++)
+		serve_one(server, 42);
+	for (i = 0; i < CLIENTS; i++)
+		peer_join(&peers[i]);
+	gives(flowipc_accept(server, 0, &(struct flowipc_session *){ NULL }),
+	      -EAGAIN);
+	flowipc_server_close(server);
+}
+
+static void connect_and_wait(int sync, void *arg)
+{
+	struct flowipc_session *session;
+	struct flowipc_channel *channel;
+
+	(void)arg;
+	ok(flowipc_connect("t", NULL, test_ms(10000), &session));
+	sync_put(sync, 0);
+	/* until the other side ends it */
+	gives(flowipc_channel_accept(session, NULL, test_ms(20000), &channel),
+	      -EPIPE);
+	gives(flowipc_channel_accept(session, NULL, 0, &channel), -EPIPE);
+	gives(flowipc_channel_open(session, NULL, 0, &channel), -EPIPE);
+	flowipc_session_close(session);
+}
+
+static void accept_waits_and_polls(void **state)
+{
+	struct flowipc_session *session = NULL;
+	struct flowipc_server *server;
+	struct pollfd poller;
+	struct peer peer;
+	uint64_t start;
+
+	(void)state;
+	ok(flowipc_listen("t", NULL, &server));
+	poller.fd = flowipc_server_fd(server);
+	poller.events = POLLIN;
+	gives(poll(&poller, 1, 0), 0);
+	gives(flowipc_accept(server, 0, &session), -EAGAIN);
+	start = test_now_ns();
+	gives(flowipc_accept(server, 100, &session), -ETIMEDOUT);
+	check(test_now_ns() - start >= 99000000u);
+	check(!session);
+	peer_start(&peer, connect_and_wait, NULL);
+	/* by the descriptor alone */
+	start = test_now_ns() + (uint64_t)test_ms(10000) * 1000000u;
+	while (flowipc_accept(server, 0, &session)) {
+		check(test_now_ns() < start);
+		gives(poll(&poller, 1, test_ms(10000)), 1);
+	}
+	sync_get(peer.sync);
+	flowipc_session_close(session);
+	peer_join(&peer);
+	flowipc_server_close(server);
+}
+
+static void end_of_the_peer_is_seen(void **state)
+{
+	struct flowipc_session *session;
+	struct flowipc_channel *channel = NULL;
+	struct flowipc_server *server;
+	struct flowipc_peer who;
+	struct pollfd poller;
+	struct peer peer;
+
+	(void)state;
+	ok(flowipc_listen("t", NULL, &server));
+	peer_start(&peer, connect_and_wait, NULL);
+	ok(flowipc_accept(server, test_ms(10000), &session));
+	sync_get(peer.sync);
+	flowipc_session_peer(session, &who);
+	gives(who.pid, peer.pid);
+	gives(who.uid, geteuid());
+	gives(who.gid, getegid());
+	gives(flowipc_session_backend(session), test_backend());
+	poller.fd = flowipc_session_fd(session);
+	poller.events = POLLIN;
+	gives(flowipc_channel_accept(session, NULL, 0, &channel), -EAGAIN);
+	gives(poll(&poller, 1, 0), 0);
+	gives(flowipc_channel_accept(session, NULL, 50, &channel),
+	      -ETIMEDOUT);
+	peer_kill(&peer);
+	gives(poll(&poller, 1, test_ms(5000)), 1);
+	check(poller.revents & POLLHUP);
+	gives(flowipc_channel_accept(session, NULL, test_ms(5000), &channel),
+	      -EPIPE);
+	gives(flowipc_channel_open(session, NULL, test_ms(5000), &channel),
+	      -EPIPE);
+	check(!channel);
+	flowipc_session_close(session);
+	flowipc_server_close(server);
+}
+
+/* Say something on a session that is older than the end of the listening. */
+static void talk_on(int sync, void *arg)
+{
+	struct flowipc_session *session, *second;
+	struct flowipc_channel *channel;
+
+	(void)arg;
+	ok(flowipc_connect("t", NULL, test_ms(10000), &session));
+	sync_put(sync, 0);
+	sync_get(sync);
+	gives_one_of(flowipc_connect("t", NULL, 0, &second), -ENOENT,
+		     -ECONNREFUSED);
+	ok(flowipc_channel_open(session, NULL, test_ms(10000), &channel));
+	/* nor does a channel need its session */
+	flowipc_session_close(session);
+	ok(flowipc_send(channel, "abc", 4, test_ms(10000)));
+	sync_get(sync);
+	flowipc_channel_close(channel);
+}
+
+static void closing_leaves_what_is_open(void **state)
+{
+	struct flowipc_session *session;
+	struct flowipc_channel *channel, *more = NULL;
+	struct flowipc_server *server;
+	struct peer peer;
+	char text[8];
+
+	(void)state;
+	ok(flowipc_listen("t", NULL, &server));
+	peer_start(&peer, talk_on, NULL);
+	ok(flowipc_accept(server, test_ms(10000), &session));
+	sync_get(peer.sync);
+	flowipc_server_close(server);
+	sync_put(peer.sync, 0);
+	ok(flowipc_channel_accept(session, NULL, test_ms(10000), &channel));
+	gives(flowipc_receive(channel, text, sizeof(text), test_ms(10000)), 4);
+	/* the peer has closed the session, but not yet the channel */
+	gives_one_of(flowipc_channel_accept(session, NULL, 50, &more),
+		     -ETIMEDOUT, -EPIPE);
+	flowipc_session_close(session);
+	sync_put(peer.sync, 0);
+	gives(flowipc_receive(channel, text, sizeof(text), test_ms(10000)),
+	      -EPIPE);
+	flowipc_channel_close(channel);
+	peer_join(&peer);
+}
+
+static void connect_to_closing(int sync, void *arg)
+{
+	struct flowipc_session *session;
+	int err;
+
+	(void)arg;
+	sync_put(sync, 0);
+	/* Nobody accepts: the kernel's queue does, then the server is gone. */
+	err = flowipc_connect("t", NULL, 1000, &session);
+	check_msg(err < 0, "connected to a server that never accepted");
+}
+
+static void closed_before_accepting(void **state)
+{
+	struct flowipc_server *server;
+	struct peer peer;
+
+	(void)state;
+	ok(flowipc_listen("t", NULL, &server));
+	peer_start(&peer, connect_to_closing, NULL);
+	sync_get(peer.sync);
+	test_sleep_ms(200);
+	flowipc_server_close(server);
+	peer_join(&peer);
+}
+
+static void on_nothing(int signal_number)
+{
+	(void)signal_number;
+}
+
+static void *interrupt(void *arg)
+{
+	/* More than once, because one could come before the wait begins. */
+	for (int i = 0; i < 100; i++) {
+		test_sleep_ms(20);
+		pthread_kill(*(pthread_t *)arg, SIGUSR1);
+	}
+	return NULL;
+}
+
+static void interrupted_waits(int sync, void *arg)
+{
+	struct sigaction action = { .sa_handler = on_nothing };
+	struct flowipc_session *session;
+	struct flowipc_server *server;
+	pthread_t self = pthread_self(), thread;
+
+	(void)sync;
+	(void)arg;
+	ok(flowipc_listen("t", NULL, &server));
+	sys(sigaction(SIGUSR1, &action, NULL));
+	ok(pthread_create(&thread, NULL, interrupt, &self));
+	gives(flowipc_accept(server, -1, &session), -EINTR);
+	gives(flowipc_accept(server, test_ms(5000), &session), -EINTR);
+	gives(flowipc_connect("none", NULL, -1, &session), -EINTR);
+	ok(pthread_join(thread, NULL));
+	flowipc_server_close(server);
+}
+
+static void signals_interrupt(void **state)
+{
+	struct peer peer;
+
+	(void)state;
+	peer_start(&peer, interrupted_waits, NULL);
+	peer_join(&peer);
+}
+
+static const struct peer_function functions[] = {
+	{ "say_after_exec", say_after_exec },
+	{ NULL, NULL },
+};
+
+static const struct CMUnitTest tests[] = {
+	TEST(names_and_paths),
+	TEST(bad_names),
+	TEST(bad_options),
+	TEST(bad_folders),
+	TEST(no_server),
+	TEST(waits_for_a_later_server),
+	TEST(name_in_use),
+	TEST(keeps_what_is_not_a_socket),
+	TEST(socket_of_a_killed_server),
+	TEST(client_that_was_executed),
+	TEST(many_clients),
+	TEST(accept_waits_and_polls),
+	TEST(end_of_the_peer_is_seen),
+	TEST(closing_leaves_what_is_open),
+	TEST(closed_before_accepting),
+	TEST(signals_interrupt),
+};
+
+TEST_MAIN(tests, functions)
