@@ -1,4 +1,10 @@
 # SPDX-License-Identifier: MIT
 include selftests/lib/local.mk
+include selftests/trace/local.mk
 include selftests/kmod/local.mk
 include selftests/vm/local.mk
+
+EXTRA_DIST += \
+	selftests/ci/run \
+	selftests/ci/steps \
+	selftests/ci/steps-run
