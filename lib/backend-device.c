@@ -22,8 +22,8 @@
 #define LIBRARY_ABI 1
 
 _Static_assert(FLOWIPC__MESSAGE == FLOWIPC_EVENT_MESSAGE &&
-	       FLOWIPC__SPACE == FLOWIPC_EVENT_SPACE &&
-	       FLOWIPC__HUP == FLOWIPC_EVENT_HUP,
+		       FLOWIPC__SPACE == FLOWIPC_EVENT_SPACE &&
+		       FLOWIPC__HUP == FLOWIPC_EVENT_HUP,
 	       "events are passed through as they are");
 _Static_assert(FLOWIPC__NEVER == FLOWIPC_WAIT_FOREVER,
 	       "deadlines are passed through as they are");
@@ -38,12 +38,13 @@ static int device_denied(void)
 		getgrgid_r(stat_buf.st_gid, &group, buffer, sizeof(buffer),
 			   &found);
 	if (!found)
-		return flowipc__fail(-EACCES, "cannot open %s: permission denied",
+		return flowipc__fail(-EACCES,
+				     "cannot open %s: permission denied",
 				     FLOWIPC_DEVICE_PATH);
-	return flowipc__fail(-EACCES,
-			     "cannot open %s: permission denied (mode %04o, group %s: its members may)",
-			     FLOWIPC_DEVICE_PATH, stat_buf.st_mode & 07777,
-			     found->gr_name);
+	return flowipc__fail(
+		-EACCES,
+		"cannot open %s: permission denied (mode %04o, group %s: its members may)",
+		FLOWIPC_DEVICE_PATH, stat_buf.st_mode & 07777, found->gr_name);
 }
 
 static int device_open(void)
@@ -60,9 +61,10 @@ static int device_open(void)
 	case -ENOENT:
 	case -ENXIO:
 	case -ENODEV:
-		return flowipc__fail(-ENODEV,
-				     "cannot open %s: the module flowipc is not loaded",
-				     FLOWIPC_DEVICE_PATH);
+		return flowipc__fail(
+			-ENODEV,
+			"cannot open %s: the module flowipc is not loaded",
+			FLOWIPC_DEVICE_PATH);
 	default:
 		return flowipc__fail(err, "cannot open %s: %s",
 				     FLOWIPC_DEVICE_PATH, strerror(-err));
@@ -71,7 +73,7 @@ static int device_open(void)
 
 static int device_probe(void)
 {
-	struct flowipc_query query = { 0 };
+	struct flowipc_query query = {0};
 	int fd = device_open();
 	int err = 0;
 
@@ -82,20 +84,22 @@ static int device_probe(void)
 				    "%s does not answer like flowipc.ko: %s",
 				    FLOWIPC_DEVICE_PATH, strerror(errno));
 	else if (query.abi_current < LIBRARY_ABI)
-		err = flowipc__fail(-ENOEXEC,
-				    "the module flowipc is too old: it has ABI %u, this library needs %u",
-				    query.abi_current, LIBRARY_ABI);
+		err = flowipc__fail(
+			-ENOEXEC,
+			"the module flowipc is too old: it has ABI %u, this library needs %u",
+			query.abi_current, LIBRARY_ABI);
 	else if (query.abi_oldest > LIBRARY_ABI)
-		err = flowipc__fail(-ENOEXEC,
-				    "the module flowipc is too new: it serves ABI %u and later, this library has %u",
-				    query.abi_oldest, LIBRARY_ABI);
+		err = flowipc__fail(
+			-ENOEXEC,
+			"the module flowipc is too new: it serves ABI %u and later, this library has %u",
+			query.abi_oldest, LIBRARY_ABI);
 	close(fd);
 	return err;
 }
 
 static int device_region_create(uint64_t size, int *fd, struct mapping *mapping)
 {
-	struct flowipc_region_create create = { .size = size };
+	struct flowipc_region_create create = {.size = size};
 	int device = device_open();
 	void *base;
 	int err;
@@ -105,27 +109,31 @@ static int device_region_create(uint64_t size, int *fd, struct mapping *mapping)
 	err = ioctl(device, FLOWIPC_IOC_REGION_CREATE, &create) ? -errno : 0;
 	close(device);
 	if (err == -EFBIG)
-		return flowipc__fail(err,
-				     "a region of %llu bytes is larger than max_region_bytes of the module flowipc",
-				     (unsigned long long)size);
+		return flowipc__fail(
+			err,
+			"a region of %llu bytes is larger than max_region_bytes of the module flowipc",
+			(unsigned long long)size);
 	if (err == -EDQUOT)
-		return flowipc__fail(err,
-				     "a region of %llu bytes exceeds the limit of locked memory (ulimit -l) or max_objects_per_user",
-				     (unsigned long long)size);
+		return flowipc__fail(
+			err,
+			"a region of %llu bytes exceeds the limit of locked memory (ulimit -l) or max_objects_per_user",
+			(unsigned long long)size);
 	if (err)
-		return flowipc__fail(err, "cannot make a region of %llu bytes: %s",
+		return flowipc__fail(err,
+				     "cannot make a region of %llu bytes: %s",
 				     (unsigned long long)size, strerror(-err));
 	base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, create.fd,
 		    0);
 	if (base == MAP_FAILED) {
 		err = -errno;
 		close(create.fd);
-		return flowipc__fail(err, "cannot map a region of %llu bytes: %s",
+		return flowipc__fail(err,
+				     "cannot map a region of %llu bytes: %s",
 				     (unsigned long long)size, strerror(-err));
 	}
 	madvise(base, size, MADV_DONTFORK);
 	*fd = create.fd;
-	*mapping = (struct mapping){ .base = base, .size = size };
+	*mapping = (struct mapping){.base = base, .size = size};
 	return 0;
 }
 
@@ -140,7 +148,8 @@ static int device_region_share(int fd, uint64_t size,
 	};
 
 	if (ioctl(fd, FLOWIPC_IOC_GRANT, &grant))
-		return flowipc__fail(-errno, "cannot grant a region to uid %u: %s",
+		return flowipc__fail(-errno,
+				     "cannot grant a region to uid %u: %s",
 				     peer->uid, strerror(errno));
 	*share = grant.fd;
 	return 0;
@@ -148,13 +157,14 @@ static int device_region_share(int fd, uint64_t size,
 
 static int device_region_import(int share, struct mapping *mapping)
 {
-	struct flowipc_claim claim = { 0 };
+	struct flowipc_claim claim = {0};
 	void *base;
 	int err;
 
 	if (ioctl(share, FLOWIPC_IOC_CLAIM, &claim)) {
 		err = errno == ENOTTY ? -EPROTO : -errno;
-		return flowipc__fail(err, "cannot claim what the peer shared: %s",
+		return flowipc__fail(err,
+				     "cannot claim what the peer shared: %s",
 				     strerror(errno));
 	}
 	if (claim.offset || claim.length != claim.region_size)
@@ -162,18 +172,17 @@ static int device_region_import(int share, struct mapping *mapping)
 				     "the peer shared a part of a region only");
 	base = mmap(NULL, claim.length, PROT_READ, MAP_SHARED, share, 0);
 	if (base == MAP_FAILED)
-		return flowipc__fail(-errno,
-				     "cannot map %llu bytes shared by the peer: %s",
-				     (unsigned long long)claim.length,
-				     strerror(errno));
-	*mapping = (struct mapping){ .base = base, .size = claim.length };
+		return flowipc__fail(
+			-errno, "cannot map %llu bytes shared by the peer: %s",
+			(unsigned long long)claim.length, strerror(errno));
+	*mapping = (struct mapping){.base = base, .size = claim.length};
 	return 0;
 }
 
 static int device_region_revoke(int fd)
 {
-	struct flowipc_revoke revoke = { .flags = FLOWIPC_REVOKE_ALL,
-					 .grant_fd = -1 };
+	struct flowipc_revoke revoke = {.flags = FLOWIPC_REVOKE_ALL,
+					.grant_fd = -1};
 
 	if (ioctl(fd, FLOWIPC_IOC_REVOKE, &revoke))
 		return flowipc__fail(-errno, "cannot revoke a region: %s",
@@ -183,7 +192,7 @@ static int device_region_revoke(int fd)
 
 static int device_doorbell_create(struct doorbell *mine, int *theirs)
 {
-	struct flowipc_channel_create create = { 0 };
+	struct flowipc_channel_create create = {0};
 	int device = device_open();
 	int err;
 
@@ -194,31 +203,32 @@ static int device_doorbell_create(struct doorbell *mine, int *theirs)
 	if (err)
 		return flowipc__fail(err, "cannot make a doorbell: %s",
 				     strerror(-err));
-	*mine = (struct doorbell){ .backend = &flowipc__backend_device,
-				   .fd = create.fd[0],
-				   .space_fd = -1 };
+	*mine = (struct doorbell){.backend = &flowipc__backend_device,
+				  .fd = create.fd[0],
+				  .space_fd = -1};
 	theirs[0] = create.fd[1];
 	return 0;
 }
 
 static int device_doorbell_import(struct doorbell *mine, const int *fds)
 {
-	struct flowipc_wait wait = { .events = FLOWIPC_EVENT_SPACE };
+	struct flowipc_wait wait = {.events = FLOWIPC_EVENT_SPACE};
 
 	/* Nothing is pending yet, so a channel end says just that. */
 	if (ioctl(fds[0], FLOWIPC_IOC_WAIT, &wait) && errno != ETIMEDOUT)
-		return flowipc__fail(-EPROTO,
-				     "the peer passed a doorbell that is not a channel end of flowipc.ko");
-	*mine = (struct doorbell){ .backend = &flowipc__backend_device,
-				   .fd = fds[0],
-				   .space_fd = -1 };
+		return flowipc__fail(
+			-EPROTO,
+			"the peer passed a doorbell that is not a channel end of flowipc.ko");
+	*mine = (struct doorbell){.backend = &flowipc__backend_device,
+				  .fd = fds[0],
+				  .space_fd = -1};
 	return 0;
 }
 
 static int device_doorbell_kick(const struct doorbell *mine,
 				unsigned int events)
 {
-	struct flowipc_kick kick = { .events = events };
+	struct flowipc_kick kick = {.events = events};
 
 	return ioctl(mine->fd, FLOWIPC_IOC_KICK, &kick) ? -EPIPE : 0;
 }
@@ -226,8 +236,7 @@ static int device_doorbell_kick(const struct doorbell *mine,
 static int device_doorbell_wait(const struct doorbell *mine,
 				unsigned int events, uint64_t deadline)
 {
-	struct flowipc_wait wait = { .events = events,
-				     .deadline_ns = deadline };
+	struct flowipc_wait wait = {.events = events, .deadline_ns = deadline};
 
 	if (!ioctl(mine->fd, FLOWIPC_IOC_WAIT, &wait))
 		return (int)wait.events;

@@ -49,7 +49,8 @@ static int memfd_probe(void)
 	int fd = memfd_open();
 
 	if (fd == -EMFILE || fd == -ENFILE)
-		return flowipc__fail(fd, "no descriptor left to create a memfd");
+		return flowipc__fail(fd,
+				     "no descriptor left to create a memfd");
 	if (fd < 0)
 		return flowipc__fail(-ENOSYS, "cannot create a memfd: %s",
 				     strerror(-fd));
@@ -77,10 +78,11 @@ static int memory_check(uint64_t size)
 		if (sscanf(line, "MemAvailable: %llu kB", &available_kib) != 1)
 			continue;
 		if (size / 1024 > available_kib)
-			err = flowipc__fail(-ENOMEM,
-					    "out of memory: a region of %llu MiB was asked for, %llu MiB are available",
-					    (unsigned long long)size >> 20,
-					    available_kib >> 10);
+			err = flowipc__fail(
+				-ENOMEM,
+				"out of memory: a region of %llu MiB was asked for, %llu MiB are available",
+				(unsigned long long)size >> 20,
+				available_kib >> 10);
 		break;
 	}
 	fclose(file);
@@ -110,7 +112,7 @@ static int memfd_region_create(uint64_t size, int *fd, struct mapping *mapping)
 		goto fail;
 	}
 	madvise(base, size, MADV_DONTFORK);
-	*mapping = (struct mapping){ .base = base, .size = size };
+	*mapping = (struct mapping){.base = base, .size = size};
 	return 0;
 fail:
 	close(*fd);
@@ -127,8 +129,9 @@ static int memfd_region_share(int fd, uint64_t size,
 		int seals = fcntl(fd, F_GET_SEALS);
 
 		if (seals < 0 || !(seals & F_SEAL_FUTURE_WRITE))
-			return flowipc__fail(-EOPNOTSUPP,
-					     "this kernel cannot seal a memfd against future writers");
+			return flowipc__fail(
+				-EOPNOTSUPP,
+				"this kernel cannot seal a memfd against future writers");
 	}
 	*share = fd;
 	return 0;
@@ -142,18 +145,20 @@ static int memfd_region_import(int share, struct mapping *mapping)
 	void *base;
 
 	if (seals < 0 || !(seals & F_SEAL_SHRINK))
-		return flowipc__fail(-EPROTO,
-				     "the peer shared something that is not a memfd sealed against shrinking");
+		return flowipc__fail(
+			-EPROTO,
+			"the peer shared something that is not a memfd sealed against shrinking");
 	if (fstat(share, &stat) || stat.st_size <= 0)
 		return flowipc__fail(-EPROTO, "the peer shared an empty memfd");
-	base = mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_SHARED, share, 0);
+	base = mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_SHARED, share,
+		    0);
 	if (base == MAP_FAILED)
-		return flowipc__fail(-errno,
-				     "cannot map %lld bytes shared by the peer: %s",
-				     (long long)stat.st_size, strerror(errno));
+		return flowipc__fail(
+			-errno, "cannot map %lld bytes shared by the peer: %s",
+			(long long)stat.st_size, strerror(errno));
 	madvise(base, (size_t)stat.st_size, MADV_DONTFORK);
-	*mapping = (struct mapping){ .base = base,
-				     .size = (uint64_t)stat.st_size };
+	*mapping =
+		(struct mapping){.base = base, .size = (uint64_t)stat.st_size};
 	return 0;
 }
 
@@ -183,9 +188,9 @@ static int memfd_doorbell_create(struct doorbell *mine, int *theirs)
 		return flowipc__fail(err, "cannot make a doorbell: %s",
 				     strerror(-err));
 	}
-	*mine = (struct doorbell){ .backend = &flowipc__backend_memfd,
-				   .fd = message[0],
-				   .space_fd = space[0] };
+	*mine = (struct doorbell){.backend = &flowipc__backend_memfd,
+				  .fd = message[0],
+				  .space_fd = space[0]};
 	theirs[0] = message[1];
 	theirs[1] = space[1];
 	return 0;
@@ -207,11 +212,12 @@ static bool is_unix_stream(int fd)
 static int memfd_doorbell_import(struct doorbell *mine, const int *fds)
 {
 	if (!is_unix_stream(fds[0]) || !is_unix_stream(fds[1]))
-		return flowipc__fail(-EPROTO,
-				     "the peer passed a doorbell that is not made of Unix sockets");
-	*mine = (struct doorbell){ .backend = &flowipc__backend_memfd,
-				   .fd = fds[0],
-				   .space_fd = fds[1] };
+		return flowipc__fail(
+			-EPROTO,
+			"the peer passed a doorbell that is not made of Unix sockets");
+	*mine = (struct doorbell){.backend = &flowipc__backend_memfd,
+				  .fd = fds[0],
+				  .space_fd = fds[1]};
 	return 0;
 }
 
@@ -257,8 +263,9 @@ static int memfd_doorbell_wait(const struct doorbell *mine, unsigned int events,
 			return FLOWIPC__HUP;
 		if (!flowipc__left(deadline, &storage, &left))
 			return -ETIMEDOUT;
-		if (ppoll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1,
-			  left, NULL) < 0 && errno == EINTR)
+		if (ppoll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, left,
+			  NULL) < 0 &&
+		    errno == EINTR)
 			return -EINTR;
 	}
 }

@@ -22,9 +22,10 @@ static int backend_from_environment(enum flowipc_backend *backend)
 	else if (!strcmp(name, "memfd"))
 		*backend = FLOWIPC_BACKEND_MEMFD;
 	else
-		return flowipc__fail(-EINVAL,
-				     "FLOWIPC_BACKEND is \"%s\", not device, memfd or auto",
-				     name);
+		return flowipc__fail(
+			-EINVAL,
+			"FLOWIPC_BACKEND is \"%s\", not device, memfd or auto",
+			name);
 	return 0;
 }
 
@@ -110,7 +111,7 @@ const char *flowipc_backend_name(enum flowipc_backend backend)
 
 bool flowipc__doorbell_is_hung_up(const struct doorbell *doorbell)
 {
-	struct pollfd pollfd = { .fd = doorbell->fd };
+	struct pollfd pollfd = {.fd = doorbell->fd};
 
 	return poll(&pollfd, 1, 0) > 0 && pollfd.revents & (POLLHUP | POLLERR);
 }

@@ -15,8 +15,8 @@
 /* Two independent bells, one for each direction a channel end can wait for. */
 enum {
 	FLOWIPC__MESSAGE = 1 << 0, /* a message may be there */
-	FLOWIPC__SPACE = 1 << 1,   /* the peer may have made room */
-	FLOWIPC__HUP = 1 << 2,	   /* the peer is gone; only ever reported */
+	FLOWIPC__SPACE = 1 << 1, /* the peer may have made room */
+	FLOWIPC__HUP = 1 << 2, /* the peer is gone; only ever reported */
 };
 
 /* Most descriptors that one end of a doorbell consists of. */

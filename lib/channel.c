@@ -14,11 +14,11 @@
 #include "options.h"
 #include "session.h"
 
-#define SLOTS_DEFAULT 256
-#define SLOTS_MAX 65536
-#define PAYLOAD_DEFAULT (4ULL << 20)
+#define SLOTS_DEFAULT	    256
+#define SLOTS_MAX	    65536
+#define PAYLOAD_DEFAULT	    (4ULL << 20)
 #define MAX_MESSAGE_DEFAULT (16ULL << 30)
-#define OPEN_TIMEOUT_MS 5000
+#define OPEN_TIMEOUT_MS	    5000
 
 /* Opens of the peer that wait to be accepted; more are refused. */
 #define PENDING_MAX 64
@@ -40,14 +40,15 @@ static int options_read(struct flowipc_channel_opts *known,
 		known->slots = SLOTS_DEFAULT;
 	if (known->slots < 2 || known->slots > SLOTS_MAX ||
 	    known->slots & (known->slots - 1))
-		return flowipc__fail(-EINVAL,
-				     "channel options: slots is %u, not a power of two from 2 to %d",
-				     known->slots, SLOTS_MAX);
+		return flowipc__fail(
+			-EINVAL,
+			"channel options: slots is %u, not a power of two from 2 to %d",
+			known->slots, SLOTS_MAX);
 	if (known->wait_mode < FLOWIPC_WAIT_ADAPTIVE ||
 	    known->wait_mode > FLOWIPC_WAIT_SLEEP)
-		return flowipc__fail(-EINVAL,
-				     "channel options: there is no wait mode %d",
-				     (int)known->wait_mode);
+		return flowipc__fail(
+			-EINVAL, "channel options: there is no wait mode %d",
+			(int)known->wait_mode);
 	if (!known->payload_bytes)
 		known->payload_bytes = PAYLOAD_DEFAULT;
 	if (!flowipc__outbox_size(known->slots, known->payload_bytes))
@@ -108,7 +109,7 @@ int flowipc_channel_fd(const struct flowipc_channel *channel)
 
 int64_t flowipc_channel_reclaim(struct flowipc_channel *channel)
 {
-	int err = atomic_load_explicit(&channel->broken, memory_order_relaxed);
+	int err = flowipc__channel_error(channel);
 
 	if (!err)
 		err = flowipc__loans_reclaim(channel);
@@ -172,8 +173,8 @@ static int channel_join(struct flowipc_channel *channel, int outbox_fd,
 		return err;
 	}
 
-	remote_fence = channel->mine.remote_fence &&
-		       channel->theirs.remote_fence;
+	remote_fence =
+		channel->mine.remote_fence && channel->theirs.remote_fence;
 	snprintf(sender->label, sizeof(sender->label), "%s#%u%c",
 		 channel->session->name, number, opener ? '>' : '<');
 	snprintf(receiver->label, sizeof(receiver->label), "%s#%u%c",
@@ -238,9 +239,9 @@ static int channel_announce(struct flowipc_channel *channel,
 static void refuse(struct flowipc_session *session,
 		   const struct control *packet, int error)
 {
-	struct control reply = { .kind = CONTROL_REFUSE,
-				 .channel = packet->channel,
-				 .error = error };
+	struct control reply = {.kind = CONTROL_REFUSE,
+				.channel = packet->channel,
+				.error = error};
 
 	flowipc__control_send(session->control, &reply, NULL, 0);
 }
@@ -260,8 +261,8 @@ static void pending_add(struct flowipc_session *session,
 		flowipc__close_all(fds, fd_count);
 		return;
 	}
-	*new = (struct control_pending){ .packet = *packet,
-					 .fd_count = fd_count };
+	*new = (struct control_pending){.packet = *packet,
+					.fd_count = fd_count};
 	memcpy(new->fds, fds, fd_count * sizeof(*fds));
 	while (*link)
 		link = &(*link)->next;
@@ -320,8 +321,9 @@ static int answer_wait(struct flowipc_session *session, uint32_t number,
 	for (;;) {
 		err = control_wait(session, deadline, &packet, fds, &count);
 		if (err == -ETIMEDOUT)
-			return flowipc__fail(err,
-					     "the peer did not accept the channel in time");
+			return flowipc__fail(
+				err,
+				"the peer did not accept the channel in time");
 		if (err)
 			return err;
 		if (packet.kind == CONTROL_OPEN) {
@@ -350,7 +352,7 @@ int flowipc_channel_open(struct flowipc_session *session,
 			 int timeout_ms, struct flowipc_channel **channel)
 {
 	const struct backend *backend = session->backend;
-	struct control packet = { .kind = CONTROL_OPEN };
+	struct control packet = {.kind = CONTROL_OPEN};
 	int theirs[FLOWIPC__DOORBELL_FDS];
 	struct flowipc_channel_opts known;
 	struct flowipc_channel *new;
@@ -412,17 +414,17 @@ static int open_accept(struct flowipc_session *session,
 		       const struct control *packet, const int *fds,
 		       unsigned int count, struct flowipc_channel **channel)
 {
-	struct control reply = { .kind = CONTROL_ACCEPT,
-				 .channel = packet->channel };
+	struct control reply = {.kind = CONTROL_ACCEPT,
+				.channel = packet->channel};
 	const struct backend *backend = session->backend;
 	struct flowipc_channel *new;
 	int err;
 
 	if (count != 1 + backend->doorbell_fds) {
 		flowipc__close_all(fds, count);
-		return flowipc__fail(-EPROTO,
-				     "the peer opened a channel with %u descriptors",
-				     count);
+		return flowipc__fail(
+			-EPROTO,
+			"the peer opened a channel with %u descriptors", count);
 	}
 	err = channel_create(session, opts, &new);
 	if (err) {

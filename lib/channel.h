@@ -27,8 +27,8 @@ struct flowipc_message {
 	uint64_t correlation;
 	const void *data;
 	struct flowipc_region *region; /* to be sent: the region it is from */
-	uint64_t offset;	       /* to be sent: where in region or payload */
-	struct import *import;	       /* received: what it is in */
+	uint64_t offset; /* to be sent: where in region or payload */
+	struct import *import; /* received: what it is in */
 	_Alignas(64) unsigned char bytes[FLOWIPC__INLINE_MAX];
 };
 
@@ -42,7 +42,7 @@ struct loan {
 	uint32_t next; /* in the list of unused ones */
 	bool in_payload;
 	bool own_region; /* made for this message only */
-	uint32_t piece;	 /* of the payload area, */
+	uint32_t piece; /* of the payload area, */
 	uint64_t offset; /* which begins here in it */
 	struct flowipc_region *region;
 };
@@ -53,7 +53,7 @@ struct sender {
 	uint64_t position;
 	uint64_t consumed; /* by the peer, as last seen */
 	uint64_t released; /* releases of the peer that were taken note of */
-	uint32_t lent;	   /* loans in state LOAN_SENT */
+	uint32_t lent; /* loans in state LOAN_SENT */
 	uint32_t unused_loan;
 	struct loan *loans;
 	struct payload *payload;
@@ -89,11 +89,26 @@ struct flowipc_channel {
 	_Alignas(FLOWIPC__LINE_PAIR) struct receiver receiver;
 };
 
+/* 0 as long as the channel is of use. */
+static inline int flowipc__channel_error(struct flowipc_channel *channel)
+{
+	return atomic_load_explicit(&channel->broken, memory_order_relaxed);
+}
+
 /* The peer did what it must not: the channel is of no more use. */
 int flowipc__channel_break(struct flowipc_channel *channel, int error);
 
 /* Free a closed channel as soon as the user holds no message of it. */
 void flowipc__channel_free_if_unused(struct flowipc_channel *channel);
+
+/* message.c: unused messages are kept, so that the hot path allocates nothing */
+struct flowipc_message *flowipc__message_get(struct flowipc_channel *channel,
+					     struct flowipc_message **unused);
+void flowipc__message_put(struct flowipc_message *message,
+			  struct flowipc_message **unused);
+
+/* receive.c: the peer gets back what it lent us */
+void flowipc__message_give_back(struct flowipc_message *message);
 
 /* loan.c */
 int flowipc__loan_take(struct sender *sender, uint32_t *loan);

@@ -44,7 +44,7 @@ static inline bool flowipc__left(uint64_t deadline, struct timespec *storage,
 	if (deadline)
 		now = flowipc__now();
 	if (deadline <= now) {
-		*storage = (struct timespec){ 0 };
+		*storage = (struct timespec){0};
 		return false;
 	}
 	storage->tv_sec = (time_t)((deadline - now) / 1000000000);

@@ -36,7 +36,7 @@ static int connect_once(const struct sockaddr_un *address)
 /* Connect as soon as there is somebody to connect to. */
 static int connect_wait(const struct sockaddr_un *address, uint64_t deadline)
 {
-	const struct timespec pause = { .tv_nsec = RETRY_NS };
+	const struct timespec pause = {.tv_nsec = RETRY_NS};
 	int fd;
 
 	for (;;) {
@@ -77,13 +77,15 @@ static int refused(const char *path, int error)
 {
 	switch (error) {
 	case EACCES:
-		return flowipc__fail(-EACCES,
-				     "the server at %s refused us: uid %u is not permitted",
-				     path, geteuid());
+		return flowipc__fail(
+			-EACCES,
+			"the server at %s refused us: uid %u is not permitted",
+			path, geteuid());
 	case EPROTONOSUPPORT:
-		return flowipc__fail(-EPROTONOSUPPORT,
-				     "the server at %s has no protocol version or back end in common with us",
-				     path);
+		return flowipc__fail(
+			-EPROTONOSUPPORT,
+			"the server at %s has no protocol version or back end in common with us",
+			path);
 	default:
 		return flowipc__fail(-EPROTO, "the server at %s refused us",
 				     path);
@@ -120,13 +122,13 @@ static int answer_wait(int control, const char *path, uint16_t offered,
 	if (packet.kind != CONTROL_WELCOME || count != 1 ||
 	    !flowipc__packet_is_socket(fds[0]) ||
 	    packet.newest < FLOWIPC__PROTOCOL_OLDEST ||
-	    packet.newest > FLOWIPC__PROTOCOL ||
-	    !(packet.backends & offered) ||
+	    packet.newest > FLOWIPC__PROTOCOL || !(packet.backends & offered) ||
 	    (packet.backends & (packet.backends - 1))) {
 		flowipc__close_all(fds, count);
-		return flowipc__fail(-EPROTO,
-				     "the server at %s gave a welcome that makes no sense",
-				     path);
+		return flowipc__fail(
+			-EPROTO,
+			"the server at %s gave a welcome that makes no sense",
+			path);
 	}
 	*backend = packet.backends == 1U << FLOWIPC_BACKEND_DEVICE ?
 			   &flowipc__backend_device :
@@ -150,9 +152,10 @@ static int greet(int control, const char *path, uint16_t offered,
 	if (err)
 		return err;
 	if (!flowipc__peer_is_allowed(control, peer, policy))
-		return flowipc__fail(-EACCES,
-				     "the server at %s runs as uid %u, which our policy does not allow",
-				     path, peer->uid);
+		return flowipc__fail(
+			-EACCES,
+			"the server at %s runs as uid %u, which our policy does not allow",
+			path, peer->uid);
 	err = flowipc__control_send(control, &hello, NULL, 0);
 	if (err)
 		return flowipc__fail(-ECONNREFUSED, "the server at %s hung up",

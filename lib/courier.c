@@ -22,7 +22,7 @@
 #include "region.h"
 
 enum {
-	PARCEL_SHARE = 1,    /* with a descriptor */
+	PARCEL_SHARE = 1, /* with a descriptor */
 	PARCEL_WITHDRAW = 2, /* nothing will be sent from it any more */
 };
 
@@ -90,7 +90,7 @@ static void share_unlink(struct share *share)
 static int share_send(struct courier *courier, struct flowipc_region *region,
 		      uint32_t number)
 {
-	struct parcel parcel = { .kind = PARCEL_SHARE, .number = number };
+	struct parcel parcel = {.kind = PARCEL_SHARE, .number = number};
 	int fd, err;
 
 	err = courier->backend->region_share(region->fd, region->mapping.size,
@@ -117,9 +117,10 @@ static int share_create(struct courier *courier, struct flowipc_region *region,
 			break;
 	}
 	if (slot == FLOWIPC__REGIONS_MAX)
-		return flowipc__fail(-ENOSPC,
-				     "%d regions are shared in this session already",
-				     FLOWIPC__REGIONS_MAX);
+		return flowipc__fail(
+			-ENOSPC,
+			"%d regions are shared in this session already",
+			FLOWIPC__REGIONS_MAX);
 	share = calloc(1, sizeof(*share));
 	if (!share)
 		return flowipc__fail(-ENOMEM, "out of memory");
@@ -146,10 +147,11 @@ int flowipc__courier_share(struct courier *courier,
 	int err;
 
 	if (region->backend != courier->backend)
-		return flowipc__fail(-EOPNOTSUPP,
-				     "a %s region cannot be sent in a %s session",
-				     flowipc_backend_name(region->backend->id),
-				     flowipc_backend_name(courier->backend->id));
+		return flowipc__fail(
+			-EOPNOTSUPP,
+			"a %s region cannot be sent in a %s session",
+			flowipc_backend_name(region->backend->id),
+			flowipc_backend_name(courier->backend->id));
 	for (;;) {
 		err = 0;
 		pthread_mutex_lock(&shares_lock);
@@ -170,7 +172,7 @@ int flowipc__courier_share(struct courier *courier,
 
 void flowipc__courier_withdraw(struct flowipc_region *region)
 {
-	struct parcel parcel = { .kind = PARCEL_WITHDRAW };
+	struct parcel parcel = {.kind = PARCEL_WITHDRAW};
 	struct share *share;
 
 	pthread_mutex_lock(&shares_lock);
@@ -229,7 +231,8 @@ static int import_create(struct courier *courier, uint32_t number, int fd)
 
 	/* A place is given anew when what had it before is withdrawn. */
 	if (courier->imports[place(number)])
-		import_withdraw(courier, courier->imports[place(number)]->number);
+		import_withdraw(courier,
+				courier->imports[place(number)]->number);
 	import = calloc(1, sizeof(*import));
 	if (!import)
 		return flowipc__fail(-ENOMEM, "out of memory");
@@ -303,9 +306,10 @@ int flowipc__courier_find(struct courier *courier, uint32_t number,
 	}
 	pthread_mutex_unlock(&courier->lock);
 	if (err == -EAGAIN || err == -EPIPE)
-		err = flowipc__fail(-EPROTO,
-				    "the peer sent from region %u, which it never shared",
-				    number);
+		err = flowipc__fail(
+			-EPROTO,
+			"the peer sent from region %u, which it never shared",
+			number);
 	return err;
 }
 

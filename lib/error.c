@@ -8,7 +8,7 @@
 #include "error.h"
 
 #define STRINGIFY(x) #x
-#define VERSION_STRING(major, minor, patch)	\
+#define VERSION_STRING(major, minor, patch) \
 	STRINGIFY(major) "." STRINGIFY(minor) "." STRINGIFY(patch)
 
 static _Thread_local char last_error[256];

@@ -164,7 +164,8 @@ static int lane_would_wait(struct lane *lane, lane_ready_fn *ready,
 	const struct doorbell *doorbell = lane->doorbell;
 	int got, err;
 
-	if (lane->mode == FLOWIPC_WAIT_SPIN || lane->event != FLOWIPC__MESSAGE) {
+	if (lane->mode == FLOWIPC_WAIT_SPIN ||
+	    lane->event != FLOWIPC__MESSAGE) {
 		if (flowipc__lane_hung_up(lane))
 			return lane_end(lane, ready, context);
 		return -EAGAIN;

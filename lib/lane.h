@@ -97,8 +97,8 @@ static inline void flowipc__lane_ring(struct lane *lane)
 /* Is the peer gone? Looks now and then only, so that asking costs nothing. */
 static inline bool flowipc__lane_hung_up(struct lane *lane)
 {
-	if (__builtin_expect(flowipc__ticks() - lane->looked_ticks <
-			     FLOWIPC__TICKS, 1))
+	if (__builtin_expect(
+		    flowipc__ticks() - lane->looked_ticks < FLOWIPC__TICKS, 1))
 		return lane->hung_up;
 	return flowipc__lane_look_for_hang_up(lane);
 }

@@ -17,8 +17,8 @@ int flowipc__loans_init(struct sender *sender, uint64_t payload_bytes)
 	uint32_t i;
 
 	sender->loans = calloc(FLOWIPC__LOANS, sizeof(*sender->loans));
-	sender->payload = flowipc__payload_create(payload_bytes,
-						  FLOWIPC__LOANS);
+	sender->payload =
+		flowipc__payload_create(payload_bytes, FLOWIPC__LOANS);
 	if (!sender->loans || !sender->payload)
 		return flowipc__fail(-ENOMEM, "out of memory");
 	for (i = 0; i < FLOWIPC__LOANS; i++)
@@ -49,7 +49,7 @@ int flowipc__loan_take(struct sender *sender, uint32_t *loan)
 		return -EAGAIN;
 	*loan = sender->unused_loan;
 	sender->unused_loan = sender->loans[*loan].next;
-	sender->loans[*loan] = (struct loan){ .state = LOAN_HELD };
+	sender->loans[*loan] = (struct loan){.state = LOAN_HELD};
 	return 0;
 }
 
@@ -93,8 +93,8 @@ void flowipc__loan_give(struct sender *sender, uint32_t index)
 		spare_keep(sender, loan->region);
 	else if (loan->region)
 		flowipc__region_put(loan->region);
-	*loan = (struct loan){ .state = LOAN_UNUSED,
-			       .next = sender->unused_loan };
+	*loan = (struct loan){.state = LOAN_UNUSED,
+			      .next = sender->unused_loan};
 	sender->unused_loan = index;
 }
 
@@ -110,8 +110,9 @@ int flowipc__loans_reclaim(struct flowipc_channel *channel)
 	if (released - sender->released > sender->lent)
 		return flowipc__channel_break(
 			channel,
-			flowipc__fail(-EPROTO,
-				      "the peer released more messages than it has"));
+			flowipc__fail(
+				-EPROTO,
+				"the peer released more messages than it has"));
 	for (; sender->released != released; sender->released++) {
 		loan = atomic_load_explicit(
 			&theirs->releases[sender->released % FLOWIPC__LOANS],
@@ -120,8 +121,9 @@ int flowipc__loans_reclaim(struct flowipc_channel *channel)
 		    sender->loans[loan].state != LOAN_SENT)
 			return flowipc__channel_break(
 				channel,
-				flowipc__fail(-EPROTO,
-					      "the peer released a message that it does not have"));
+				flowipc__fail(
+					-EPROTO,
+					"the peer released a message that it does not have"));
 		flowipc__loan_give(sender, loan);
 	}
 	return 0;

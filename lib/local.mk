@@ -43,8 +43,10 @@ lib_libflowipc_la_SOURCES = \
 	lib/payload.h \
 	lib/probes.c \
 	lib/probes.h \
+	lib/receive.c \
 	lib/region.c \
 	lib/region.h \
+	lib/send.c \
 	lib/server.c \
 	lib/session.c \
 	lib/session.h

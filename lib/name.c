@@ -52,9 +52,10 @@ static int folder_check_owner(const char *folder)
 	if (S_ISDIR(stat.st_mode) && stat.st_uid == geteuid() &&
 	    !(stat.st_mode & 022))
 		return 0;
-	return flowipc__fail(-EACCES,
-			     "%s does not belong to uid %u alone: remove it, or set XDG_RUNTIME_DIR",
-			     folder, geteuid());
+	return flowipc__fail(
+		-EACCES,
+		"%s does not belong to uid %u alone: remove it, or set XDG_RUNTIME_DIR",
+		folder, geteuid());
 }
 
 static int folder_find(enum flowipc_policy policy, bool create, char *folder,
@@ -65,9 +66,11 @@ static int folder_find(enum flowipc_policy policy, bool create, char *folder,
 
 	if (policy == FLOWIPC_POLICY_SAME_USER && runtime &&
 	    runtime[0] == '/') {
-		if ((size_t)snprintf(folder, size, "%s/flowipc", runtime) >= size)
-			return flowipc__fail(-ENAMETOOLONG,
-					     "XDG_RUNTIME_DIR is too long for the path of a socket");
+		if ((size_t)snprintf(folder, size, "%s/flowipc", runtime) >=
+		    size)
+			return flowipc__fail(
+				-ENAMETOOLONG,
+				"XDG_RUNTIME_DIR is too long for the path of a socket");
 		return create ? folder_create(folder, 0700) : 0;
 	}
 	if (policy != FLOWIPC_POLICY_SAME_USER || !geteuid()) {
@@ -86,9 +89,10 @@ int flowipc__name_resolve(const char *name, enum flowipc_policy policy,
 	size_t room = sizeof(address->sun_path);
 	int length, err;
 
-	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (!name)
-		return flowipc__fail(-EINVAL, "the name of the service is NULL");
+		return flowipc__fail(-EINVAL,
+				     "the name of the service is NULL");
 	if (policy < FLOWIPC_POLICY_SAME_USER || policy > FLOWIPC_POLICY_ANYONE)
 		return flowipc__fail(-EINVAL, "there is no policy %d",
 				     (int)policy);
@@ -96,9 +100,10 @@ int flowipc__name_resolve(const char *name, enum flowipc_policy policy,
 		length = snprintf(address->sun_path, room, "%s", name);
 	} else {
 		if (!name_is_valid(name))
-			return flowipc__fail(-EINVAL,
-					     "\"%.80s\" is not a name: use 1 to %d of A-Z a-z 0-9 . _ -, not beginning with a dot",
-					     name, FLOWIPC__NAME_MAX);
+			return flowipc__fail(
+				-EINVAL,
+				"\"%.80s\" is not a name: use 1 to %d of A-Z a-z 0-9 . _ -, not beginning with a dot",
+				name, FLOWIPC__NAME_MAX);
 		err = folder_find(policy, create, folder, sizeof(folder));
 		if (err)
 			return err;
@@ -107,8 +112,9 @@ int flowipc__name_resolve(const char *name, enum flowipc_policy policy,
 	}
 	/* Room for the suffix of the lock file as well. */
 	if ((size_t)length + sizeof(".lock") > room)
-		return flowipc__fail(-ENAMETOOLONG,
-				     "the path of the socket for \"%.80s\" is too long",
-				     name);
+		return flowipc__fail(
+			-ENAMETOOLONG,
+			"the path of the socket for \"%.80s\" is too long",
+			name);
 	return 0;
 }

@@ -16,14 +16,16 @@ int flowipc__options_read(void *known, size_t known_size, const void *given,
 		return 0;
 	memcpy(&given_size, given, sizeof(given_size));
 	if (given_size < sizeof(given_size))
-		return flowipc__fail(-EINVAL,
-				     "%s options: sz is %zu, not the size of the structure",
-				     name, given_size);
+		return flowipc__fail(
+			-EINVAL,
+			"%s options: sz is %zu, not the size of the structure",
+			name, given_size);
 	for (i = known_size; i < given_size; i++) {
 		if (bytes[i])
-			return flowipc__fail(-E2BIG,
-					     "%s options: byte %zu is set, but this library knows %zu bytes",
-					     name, i, known_size);
+			return flowipc__fail(
+				-E2BIG,
+				"%s options: byte %zu is set, but this library knows %zu bytes",
+				name, i, known_size);
 	}
 	memcpy(known, given, given_size < known_size ? given_size : known_size);
 	return 0;

@@ -6,14 +6,14 @@
 #include "outbox.h"
 #include "region.h"
 
-#define OUTBOX_MAGIC 0x31786f62776f6c66ULL /* "flowbox1" */
+#define OUTBOX_MAGIC   0x31786f62776f6c66ULL /* "flowbox1" */
 #define OUTBOX_VERSION 1
 
-#define CURSOR_OFFSET FLOWIPC__LINE_PAIR
-#define BELLS_OFFSET (2 * FLOWIPC__LINE_PAIR)
+#define CURSOR_OFFSET	FLOWIPC__LINE_PAIR
+#define BELLS_OFFSET	(2 * FLOWIPC__LINE_PAIR)
 #define RELEASES_OFFSET (3 * FLOWIPC__LINE_PAIR)
-#define RELEASES_BYTES (FLOWIPC__LOANS * sizeof(uint32_t))
-#define SLOTS_OFFSET (RELEASES_OFFSET + RELEASES_BYTES)
+#define RELEASES_BYTES	(FLOWIPC__LOANS * sizeof(uint32_t))
+#define SLOTS_OFFSET	(RELEASES_OFFSET + RELEASES_BYTES)
 
 #define SLOTS_MAX 65536
 
@@ -115,8 +115,9 @@ int flowipc__outbox_open(struct outbox *outbox, const struct mapping *mapping)
 			sizeof(struct slot), FLOWIPC__LINE_PAIR) ||
 	    !range_fits(mapping, header.payload_offset, header.payload_bytes, 1,
 			1))
-		return flowipc__fail(-EPROTO,
-				     "the geometry of the peer's outbox makes no sense");
+		return flowipc__fail(
+			-EPROTO,
+			"the geometry of the peer's outbox makes no sense");
 	outbox_locate(outbox, mapping, &header);
 	return 0;
 }

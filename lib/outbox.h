@@ -81,7 +81,7 @@ struct outbox_header {
 };
 
 /* outbox_header.flags */
-#define OUTBOX_REMOTE_FENCE (1U << 0) /* the owner can do flowipc__fence_sleeper(true) */
+#define OUTBOX_REMOTE_FENCE (1U << 0) /* the owner has a remote fence, fence.h */
 
 struct outbox_cursor {
 	_Atomic uint64_t consumed;

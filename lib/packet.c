@@ -37,9 +37,9 @@ bool flowipc__packet_is_socket(int fd)
 int flowipc__packet_send(int socket, const void *data, size_t size,
 			 const int *fds, unsigned int fd_count)
 {
-	union fd_buffer control = { 0 };
-	struct iovec iov = { .iov_base = (void *)data, .iov_len = size };
-	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
+	union fd_buffer control = {0};
+	struct iovec iov = {.iov_base = (void *)data, .iov_len = size};
+	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	if (fd_count) {
 		struct cmsghdr *cmsg = &control.align;
@@ -87,11 +87,11 @@ int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
 			    unsigned int *fd_count)
 {
 	union fd_buffer control;
-	struct iovec iov = { .iov_base = data, .iov_len = size };
-	struct msghdr header = { .msg_iov = &iov,
-				 .msg_iovlen = 1,
-				 .msg_control = control.bytes,
-				 .msg_controllen = sizeof(control.bytes) };
+	struct iovec iov = {.iov_base = data, .iov_len = size};
+	struct msghdr header = {.msg_iov = &iov,
+				.msg_iovlen = 1,
+				.msg_control = control.bytes,
+				.msg_controllen = sizeof(control.bytes)};
 	ssize_t got;
 	bool whole;
 
@@ -117,7 +117,7 @@ int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
 
 int flowipc__packet_wait(int socket, short events, uint64_t deadline)
 {
-	struct pollfd pollfd = { .fd = socket, .events = events };
+	struct pollfd pollfd = {.fd = socket, .events = events};
 	const struct timespec *left;
 	struct timespec storage;
 	int ready;

@@ -37,9 +37,8 @@ struct payload *flowipc__payload_create(uint64_t bytes, uint32_t pieces)
 	payload = calloc(1, sizeof(*payload) + count * sizeof(struct extent));
 	if (!payload)
 		return NULL;
-	payload->extents[0] = (struct extent){ .bytes = bytes,
-					       .previous = NONE,
-					       .next = NONE };
+	payload->extents[0] =
+		(struct extent){.bytes = bytes, .previous = NONE, .next = NONE};
 	payload->unused = 1;
 	for (i = 1; i < count; i++)
 		payload->extents[i].next = i + 1 < count ? i + 1 : NONE;
@@ -63,10 +62,10 @@ static void extent_split(struct payload *payload, uint32_t index,
 		return;
 	rest = &payload->extents[rest_index];
 	payload->unused = rest->next;
-	*rest = (struct extent){ .offset = extent->offset + bytes,
-				 .bytes = extent->bytes - bytes,
-				 .previous = index,
-				 .next = extent->next };
+	*rest = (struct extent){.offset = extent->offset + bytes,
+				.bytes = extent->bytes - bytes,
+				.previous = index,
+				.next = extent->next};
 	if (extent->next != NONE)
 		payload->extents[extent->next].previous = rest_index;
 	extent->next = rest_index;
@@ -111,8 +110,8 @@ int64_t flowipc__payload_take(struct payload *payload, uint64_t bytes,
 		if (!extent->taken && extent->bytes >= wanted) {
 			extent_split(payload, index, wanted);
 			extent->taken = true;
-			payload->rover = extent->next == NONE ? 0 :
-								extent->next;
+			payload->rover =
+				extent->next == NONE ? 0 : extent->next;
 			*offset = extent->offset;
 			return index;
 		}

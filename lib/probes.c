@@ -3,8 +3,8 @@
 
 #ifdef HAVE_SYS_SDT_H
 
-#define DEFINE_SEMAPHORE(probe)						\
-	volatile unsigned short flowipc_##probe##_semaphore		\
+#define DEFINE_SEMAPHORE(probe)                             \
+	volatile unsigned short flowipc_##probe##_semaphore \
 		__attribute__((section(".probes")))
 
 DEFINE_SEMAPHORE(send);

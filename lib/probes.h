@@ -21,11 +21,11 @@
 #ifdef HAVE_SYS_SDT_H
 
 #define _SDT_HAS_SEMAPHORES 1
-#define SDT_USE_VARIADIC 1
+#define SDT_USE_VARIADIC    1
 #include <sys/sdt.h>
 
-#define FLOWIPC__SEMAPHORE(probe)					\
-	extern volatile unsigned short flowipc_##probe##_semaphore	\
+#define FLOWIPC__SEMAPHORE(probe)                                  \
+	extern volatile unsigned short flowipc_##probe##_semaphore \
 		__attribute__((visibility("hidden")))
 
 FLOWIPC__SEMAPHORE(send);
@@ -34,13 +34,12 @@ FLOWIPC__SEMAPHORE(release);
 FLOWIPC__SEMAPHORE(sleep);
 FLOWIPC__SEMAPHORE(wake);
 
-#define FLOWIPC__TRACED(probe) \
-	__builtin_expect(flowipc_##probe##_semaphore, 0)
+#define FLOWIPC__TRACED(probe)	   __builtin_expect(flowipc_##probe##_semaphore, 0)
 #define FLOWIPC__PROBE(probe, ...) STAP_PROBEV(flowipc, probe, __VA_ARGS__)
 
 #else
 
-#define FLOWIPC__TRACED(probe) 0
+#define FLOWIPC__TRACED(probe)	   0
 #define FLOWIPC__PROBE(probe, ...) flowipc__no_probe(0, __VA_ARGS__)
 
 /* Evaluates nothing at run time, and keeps arguments from being unused. */

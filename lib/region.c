@@ -28,8 +28,7 @@ int flowipc__region_create(const struct backend *backend, uint64_t size,
 	int err;
 
 	if (!aligned)
-		return flowipc__fail(-EINVAL,
-				     "a region cannot have %llu bytes",
+		return flowipc__fail(-EINVAL, "a region cannot have %llu bytes",
 				     (unsigned long long)size);
 	new = calloc(1, sizeof(*new));
 	if (!new)

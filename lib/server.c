@@ -29,7 +29,7 @@
 #include "session.h"
 
 /* Clients that have connected and not said hello yet. */
-#define GUESTS_MAX 64
+#define GUESTS_MAX	  64
 #define GUEST_PATIENCE_NS 5000000000ULL
 
 struct guest {
@@ -56,12 +56,13 @@ static int server_lock(struct flowipc_server *server)
 	int err;
 
 	for (;;) {
-		server->lock = open(server->lock_path,
-				    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-				    0600);
+		server->lock =
+			open(server->lock_path,
+			     O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (server->lock < 0)
 			return flowipc__fail(-errno, "cannot make %s: %s",
-					     server->lock_path, strerror(errno));
+					     server->lock_path,
+					     strerror(errno));
 		if (flock(server->lock, LOCK_EX | LOCK_NB)) {
 			err = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
 			return flowipc__fail(err, "%s belongs to a live server",
@@ -86,9 +87,8 @@ static int server_bind(struct flowipc_server *server)
 				     "%s is in the way and is not a socket",
 				     path);
 	unlink(path);
-	server->listener = socket(AF_UNIX,
-				  SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
-				  0);
+	server->listener = socket(
+		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (server->listener < 0)
 		return flowipc__fail(-errno, "cannot make a socket: %s",
 				     strerror(errno));
@@ -97,7 +97,7 @@ static int server_bind(struct flowipc_server *server)
 		return flowipc__fail(-errno, "cannot bind %s: %s", path,
 				     strerror(errno));
 	/* Others may knock where the policy may let them in. */
-	if (chmod(path, server->policy == FLOWIPC_POLICY_ANYONE	   ? 0666 :
+	if (chmod(path, server->policy == FLOWIPC_POLICY_ANYONE	    ? 0666 :
 			server->policy == FLOWIPC_POLICY_SAME_GROUP ? 0660 :
 								      0600) ||
 	    listen(server->listener, GUESTS_MAX))
@@ -108,7 +108,7 @@ static int server_bind(struct flowipc_server *server)
 
 static int server_watch(struct flowipc_server *server, int fd)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
 	return epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
@@ -125,7 +125,8 @@ static int server_start(struct flowipc_server *server)
 		return err;
 	server->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (server->epoll < 0 || server_watch(server, server->listener))
-		return flowipc__fail(-errno, "cannot make an epoll instance: %s",
+		return flowipc__fail(-errno,
+				     "cannot make an epoll instance: %s",
 				     strerror(errno));
 	return 0;
 }
@@ -206,7 +207,7 @@ static void guest_dismiss(struct guest *guest)
 
 static void guest_refuse(struct guest *guest, int error)
 {
-	struct control packet = { .kind = CONTROL_REFUSED, .error = error };
+	struct control packet = {.kind = CONTROL_REFUSED, .error = error};
 
 	flowipc__control_send(guest->socket, &packet, NULL, 0);
 	guest_dismiss(guest);
@@ -238,7 +239,8 @@ static void guests_expire(struct flowipc_server *server)
 	for (i = 0; i < GUESTS_MAX; i++) {
 		struct guest *guest = &server->guests[i];
 
-		if (guest->socket >= 0 && now - guest->since > GUEST_PATIENCE_NS)
+		if (guest->socket >= 0 &&
+		    now - guest->since > GUEST_PATIENCE_NS)
 			guest_dismiss(guest);
 	}
 }
@@ -252,12 +254,13 @@ static int server_admit(struct flowipc_server *server)
 			 SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (socket < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
-			return flowipc__fail(-errno, "cannot accept a client: %s",
+			return flowipc__fail(-errno,
+					     "cannot accept a client: %s",
 					     strerror(errno));
 		return 0;
 	}
 	guest = guest_place(server);
-	*guest = (struct guest){ .socket = socket, .since = flowipc__now() };
+	*guest = (struct guest){.socket = socket, .since = flowipc__now()};
 	if (server_watch(server, socket))
 		guest_dismiss(guest);
 	return 0;

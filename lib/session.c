@@ -162,8 +162,8 @@ int flowipc__backends_offer(enum flowipc_backend wanted, uint16_t *backends)
 		return err;
 	*backends = (uint16_t)(1U << found->id);
 	/* Left to choose, the embedded default serves those who lack the device. */
-	if (wanted == FLOWIPC_BACKEND_AUTO && found == &flowipc__backend_device &&
-	    !flowipc__backend_is_forced())
+	if (wanted == FLOWIPC_BACKEND_AUTO &&
+	    found == &flowipc__backend_device && !flowipc__backend_is_forced())
 		*backends |= 1U << FLOWIPC_BACKEND_MEMFD;
 	return 0;
 }

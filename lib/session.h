@@ -16,17 +16,18 @@
 
 /* The oldest and the newest protocol that this library speaks. */
 #define FLOWIPC__PROTOCOL_OLDEST 1
-#define FLOWIPC__PROTOCOL 1
+#define FLOWIPC__PROTOCOL	 1
 
 #define FLOWIPC__CONTROL_MAGIC 0x636f6c66 /* "floc" */
 
 enum control_kind {
-	CONTROL_HELLO = 1,   /* client: versions, back ends */
-	CONTROL_WELCOME = 2, /* server: version, back end; the courier's socket */
+	CONTROL_HELLO = 1, /* client: versions, back ends */
+	CONTROL_WELCOME =
+		2, /* server: version, back end; the courier's socket */
 	CONTROL_REFUSED = 3, /* server: error */
-	CONTROL_OPEN = 4,    /* channel, token; outbox, doorbell */
-	CONTROL_ACCEPT = 5,  /* channel; outbox */
-	CONTROL_REFUSE = 6,  /* channel, error */
+	CONTROL_OPEN = 4, /* channel, token; outbox, doorbell */
+	CONTROL_ACCEPT = 5, /* channel; outbox */
+	CONTROL_REFUSE = 6, /* channel, error */
 };
 
 struct control {
