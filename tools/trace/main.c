@@ -4,11 +4,11 @@
  */
 #include "config.h"
 
-#include "trace-attach.h"
-#include "trace-files.h"
-#include "trace-report.h"
-#include "trace-streams.h"
-#include "trace-why.h"
+#include "attach.h"
+#include "files.h"
+#include "report.h"
+#include "streams.h"
+#include "why.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -110,8 +110,9 @@ static int64_t parse_seconds(const struct argp_state *state, const char *what,
 	seconds = strtod(text, &end);
 	if (end == text || *end || errno || !isfinite(seconds) ||
 	    seconds < 0.001 || seconds > MAX_SECONDS)
-		argp_failure(state, 2, 0, "%s is not a number of seconds, 0.001 or more: %s",
-			   what, text);
+		argp_failure(state, 2, 0,
+			     "%s is not a number of seconds, 0.001 or more: %s",
+			     what, text);
 	return (int64_t)(seconds * NS_PER_S);
 }
 
@@ -141,8 +142,7 @@ static void add_library(struct settings *settings, char *path)
 	size_t count = settings->library_count + 1;
 
 	/* one more for the NULL at the end */
-	settings->libraries = reallocarray(settings->library_count ?
-					   settings->libraries : NULL, count + 1,
+	settings->libraries = reallocarray(settings->libraries, count + 1,
 					   sizeof(*settings->libraries));
 	if (!settings->libraries)
 		error(1, ENOMEM, "--library");
@@ -293,13 +293,15 @@ static void report_interval(struct tracing *tracing)
 		ret = streams_subtract(&growth, &now, &tracing->last);
 	if (ret)
 		error(1, -ret, "cannot read the counters");
-	tracing->messages += trace_report_print(
-		stdout, &tracing->settings->report, &growth, new_lost,
-		(uint64_t)(time_ns - tracing->last_ns));
+	tracing->messages +=
+		trace_report_print(stdout, &tracing->settings->report, &growth,
+				   new_lost,
+				   (uint64_t)(time_ns - tracing->last_ns));
 	if (fflush(stdout) || ferror(stdout))
 		error(1, errno, "cannot write the report");
 	if (new_lost)
-		error(0, 0, "lost: %" PRIu64 " messages were not counted; at most %d channel directions are",
+		error(0, 0, "lost: %" PRIu64
+		      " messages were not counted: only %d channel directions are",
 		      new_lost, LATENCY_MAX_STREAMS);
 	streams_free(&growth);
 	streams_free(&tracing->last);
@@ -341,9 +343,7 @@ int main(int argc, char **argv)
 		.parser = parse_option,
 		.doc = doc,
 	};
-	static char *no_libraries[] = { NULL };
 	struct settings settings = {
-		.libraries = no_libraries,
 		.report = { .unit = "nsecs", .unit_ns = 1 },
 	};
 	struct trace_attachment *attachment;
@@ -371,8 +371,7 @@ int main(int argc, char **argv)
 	error(0, 0, "tracing send-to-receive latency... hit Ctrl-C to end");
 	trace(&settings, attachment, signals, process);
 	trace_detach(attachment);
-	if (settings.library_count)
-		free(settings.libraries);
+	free(settings.libraries);
 	close(signals);
 	if (process >= 0)
 		close(process);

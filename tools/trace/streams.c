@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "trace-streams.h"
+#include "streams.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>

@@ -3,8 +3,8 @@
 #ifndef FLOWIPC_TOOLS_TRACE_ATTACH_H
 #define FLOWIPC_TOOLS_TRACE_ATTACH_H
 
-#include "trace-files.h"
-#include "trace-streams.h"
+#include "files.h"
+#include "streams.h"
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "trace-report.h"
+#include "report.h"
 
 #include "histogram.h"
 
@@ -100,18 +100,20 @@ static void print_text(FILE *out, const struct trace_report *report,
 	if (count) {
 		uint64_t sum = counts->sum_ns / report->unit_ns;
 
-		fprintf(out, "avg = %" PRIu64 " %s, total: %" PRIu64 " %s, count: %" PRIu64 "\n",
+		fprintf(out, "avg = %" PRIu64 " %s, total: %" PRIu64
+			" %s, count: %" PRIu64 "\n",
 			sum / count, report->unit, sum, report->unit, count);
-		fprintf(out, "p50 <= %" PRIu64 ", p90 <= %" PRIu64 ", p99 <= %" PRIu64 " %s\n",
+		fprintf(out, "p50 <= %" PRIu64 ", p90 <= %" PRIu64
+			", p99 <= %" PRIu64 " %s\n",
 			histogram_percentile(slots, 50),
 			histogram_percentile(slots, 90),
 			histogram_percentile(slots, 99), report->unit);
 	}
 	if (counts->untraced)
-		fprintf(out, "untraced: %" PRIu64 " more, sent while their sender was not traced\n",
+		fprintf(out, "untraced: %" PRIu64 " more, sent by a sender not traced at that time\n",
 			(uint64_t)counts->untraced);
 	if (counts->reversed)
-		fprintf(out, "reversed: %" PRIu64 " more, which claim to be received before they were sent\n",
+		fprintf(out, "reversed: %" PRIu64 " more, received before they were sent\n",
 			(uint64_t)counts->reversed);
 }
 

@@ -4,7 +4,7 @@
  * anybody while we are root, so nothing in it is believed: it is read, not
  * mapped, and every size is checked.
  */
-#include "trace-files.h"
+#include "files.h"
 
 #include <elf.h>
 #include <errno.h>

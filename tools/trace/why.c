@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "trace-why.h"
+#include "why.h"
 
 #include <errno.h>
 #include <linux/bpf.h>

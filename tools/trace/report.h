@@ -3,7 +3,7 @@
 #ifndef FLOWIPC_TOOLS_TRACE_REPORT_H
 #define FLOWIPC_TOOLS_TRACE_REPORT_H
 
-#include "trace-streams.h"
+#include "streams.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FLOWIPC_TOOLS_HISTOGRAM_H
-#define FLOWIPC_TOOLS_HISTOGRAM_H
+#ifndef FLOWIPC_TOOLS_TRACE_HISTOGRAM_H
+#define FLOWIPC_TOOLS_TRACE_HISTOGRAM_H
 
 #include <stdint.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "trace-attach.h"
+#include "attach.h"
 
 #include "bpf/latency.skel.h"
-#include "trace-why.h"
+#include "why.h"
 
 #include <bpf/libbpf.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "trace-files.h"
+#include "files.h"
 
-#include "trace-why.h"
+#include "why.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -64,7 +64,8 @@ static struct trace_file *known_file(struct trace_files *files,
 static void say_unusable(const char *path, int ret)
 {
 	if (ret == 0)
-		error(0, 0, "%s has no probes: it was built without sys/sdt.h (package systemtap-sdt-dev)",
+		error(0, 0,
+		      "%s has no probes: built without sys/sdt.h (package systemtap-sdt-dev)",
 		      path);
 	else if (ret == -ENOEXEC)
 		error(0, 0, "%s is not a 64-bit ELF file of this machine",
@@ -317,7 +318,8 @@ static int nothing_found(const struct search *search)
 	if (search->pid && search->pid_uses_it)
 		error(0, 0, "process %d cannot be traced", (int)search->pid);
 	else if (search->pid_is_hidden)
-		error(0, 0, "may not see which libraries process %d uses%s; name its libflowipc with --library",
+		error(0, 0,
+		      "may not see what process %d uses%s; name its libflowipc with --library",
 		      (int)search->pid,
 		      trace_has_capability(CAP_SYS_PTRACE) ?
 		      "" : ": CAP_SYS_PTRACE is missing");
@@ -325,7 +327,8 @@ static int nothing_found(const struct search *search)
 		error(0, 0, "process %d does not use libflowipc",
 		      (int)search->pid);
 	else if (!search->without_probes)
-		error(0, 0, "no process uses libflowipc, and %s is not installed: name it with --library",
+		error(0, 0,
+		      "no process uses libflowipc, and %s was not found: name it with --library",
 		      SONAME);
 	return -1;
 }
@@ -356,7 +359,7 @@ int trace_files_find(struct trace_files *files, char *const *libraries,
 	bool in_use = false, wanted = false;
 	size_t i;
 
-	if (*libraries)
+	if (libraries)
 		return find_named(&search, libraries);
 
 	search_processes(&search);
@@ -371,10 +374,12 @@ int trace_files_find(struct trace_files *files, char *const *libraries,
 		return nothing_found(&search);
 	/* Even root may be kept from some, by a security module. */
 	if (search.hidden && !trace_has_capability(CAP_SYS_PTRACE))
-		error(0, 0, "may not look into %u processes (CAP_SYS_PTRACE is missing): should one use another copy of %s, name that with --library",
+		error(0, 0,
+		      "may not look into %u processes: CAP_SYS_PTRACE is missing; name their %s with --library",
 		      search.hidden, LIBRARY);
 	if (!in_use)
-		error(0, 0, "no process uses libflowipc yet; those that start from now on are traced");
+		error(0, 0,
+		      "no process uses libflowipc yet; those that start now are traced");
 	return 0;
 }
 

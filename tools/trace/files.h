@@ -26,8 +26,8 @@ struct trace_files {
 };
 
 /*
- * Find them: those in @libraries if there are any (@libraries ends with
- * NULL); else each libflowipc.so that some process has mapped, the executable
+ * Find them: those in @libraries, which ends with NULL, if that is not NULL;
+ * else each libflowipc.so that some process has mapped, the executable
  * of @pid if the library is linked into that, and the installed library, for
  * processes to come. @pid is 0 for all processes.
  *
