@@ -17,8 +17,23 @@
 
 #include "bench.h"
 
-#define MAX_SAMPLES (UINT64_C(1) << 22)
-#define MIN_WARMUP  100
+/*
+ * The speed of a machine drifts, and a virtual one's processors move apart and
+ * together again, by a factor of four for a cache line. So nothing is measured
+ * in one go: all measurements take turns, and a ratio compares what was
+ * sampled at about the same times.
+ */
+#define ROUNDS	   5
+#define MAX_SAMPLES (UINT64_C(1) << 20) /* of one measurement, all rounds */
+#define MIN_WARMUP 100
+#define PAGE	   4096
+
+struct measurement {
+	const struct bench_peer *peer;
+	struct bench_link link;
+	uint64_t *samples;
+	uint64_t count, room;
+};
 
 static void *shared_memory(size_t size, int flags)
 {
@@ -62,78 +77,60 @@ static void reap(const struct bench_peer *peer, pid_t child, int pipe_fd)
 		exit(1); /* and it has said why */
 }
 
-static uint64_t sample(const struct bench_peer *peer, struct bench_link *link,
-		       uint64_t *samples)
+/* In round @round of a measurement, by the asking process. */
+static void sample(struct measurement *m, unsigned int round)
 {
-	const struct bench_config *config = link->config;
-	uint64_t number = 0, count = 0, limit, until, last, now;
+	const struct bench_config *config = m->link.config;
+	uint64_t limit = m->room * (round + 1) / ROUNDS;
+	uint64_t slice = config->duration_ns / ROUNDS;
+	uint64_t number = 0, until, last, now;
 
-	limit = MIN_WARMUP + config->iterations / 10;
-	until = config->iterations ? 0 : bench_now() + config->duration_ns / 10;
-	while (number < limit || bench_now() < until)
-		peer->ping(link, ++number);
+	until = config->iterations ? 0 : bench_now() + slice / 10;
+	while (number < MIN_WARMUP || bench_now() < until)
+		m->peer->ping(&m->link, ++number);
 
-	limit = config->iterations ? config->iterations : MAX_SAMPLES;
 	last = bench_now();
-	until = config->iterations ? UINT64_MAX : last + config->duration_ns;
-	while (count < limit && last < until) {
-		peer->ping(link, ++number);
+	until = config->iterations ? UINT64_MAX : last + slice;
+	while (m->count < limit && last < until) {
+		m->peer->ping(&m->link, ++number);
 		now = bench_now();
-		samples[count++] = now - last;
+		m->samples[m->count++] = now - last;
 		last = now;
 	}
-	return count;
 }
 
-static void measure(const struct bench_config *config,
-		    const struct bench_peer *peer, enum bench_mode mode,
-		    uint64_t size, uint64_t *samples,
-		    struct bench_report *report)
+static void run_round(struct measurement *m, unsigned int round)
 {
-	struct bench_link link = {
-		.config = config,
-		.mode = mode,
-		.size = size,
-		.shared = shared_memory(4096, MAP_SHARED),
-	};
-	struct bench_result result = {
-		.peer = peer->name,
-		.test = "rtt",
-		.mode = mode,
-		.size = size,
-		.is_floor = peer->is_floor,
-	};
 	pid_t child, parent = getpid();
-	uint64_t count;
 	int ready[2];
 	char byte;
 
-	bench_progress("%s, %s, %llu bytes", peer->name, bench_mode_name(mode),
-		       (unsigned long long)size);
+	bench_progress("round %u of %d: %s, %s, %llu bytes", round + 1, ROUNDS,
+		       m->peer->name, bench_mode_name(m->link.mode),
+		       (unsigned long long)m->link.size);
 	if (pipe2(ready, O_CLOEXEC))
 		bench_die("cannot make a pipe: %s", strerror(errno));
-	link.ready_fd = ready[1];
-	if (peer->prepare)
-		peer->prepare(&link);
+	m->link.ready_fd = ready[1];
+	m->link.shared = shared_memory(PAGE, MAP_SHARED);
+	if (m->peer->prepare)
+		m->peer->prepare(&m->link);
 	child = fork();
 	if (child < 0)
 		bench_die("cannot fork: %s", strerror(errno));
 	if (!child) {
 		close(ready[0]);
-		answer(peer, &link, parent);
+		answer(m->peer, &m->link, parent);
 	}
 	close(ready[1]);
 
 	if (read(ready[0], &byte, 1) == 1) {
-		if (peer->connect)
-			peer->connect(&link);
-		count = sample(peer, &link, samples);
-		peer->disconnect(&link);
-		bench_stats_of(samples, count, &result.ns);
-		bench_report_add(report, &result);
+		if (m->peer->connect)
+			m->peer->connect(&m->link);
+		sample(m, round);
+		m->peer->disconnect(&m->link);
 	}
-	reap(peer, child, ready[0]);
-	munmap(link.shared, 4096);
+	reap(m->peer, child, ready[0]);
+	munmap(m->link.shared, PAGE);
 }
 
 static bool possible(const struct bench_config *config,
@@ -148,50 +145,91 @@ static bool possible(const struct bench_config *config,
 }
 
 /* What one reading of the clock costs, at the median. */
-static uint64_t clock_cost(uint64_t *samples)
+static uint64_t clock_cost(void)
 {
+	static uint64_t samples[10000];
 	struct bench_stats stats;
 	uint64_t last = bench_now(), now;
 
-	for (int i = 0; i < 10000; i++) {
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
 		now = bench_now();
 		samples[i] = now - last;
 		last = now;
 	}
-	bench_stats_of(samples, 10000, &stats);
+	bench_stats_of(samples, sizeof(samples) / sizeof(samples[0]), &stats);
 	return stats.p50;
+}
+
+static struct measurement *add(struct measurement *m,
+			       const struct bench_config *config,
+			       const struct bench_peer *peer,
+			       enum bench_mode mode, uint64_t size)
+{
+	m->peer = peer;
+	m->link.config = config;
+	m->link.mode = mode;
+	m->link.size = size;
+	m->room = config->iterations ? config->iterations : MAX_SAMPLES;
+	/* Resident from the start: no sample is to pay for a page fault. */
+	m->samples = shared_memory(m->room * sizeof(*m->samples),
+				   MAP_PRIVATE | MAP_POPULATE);
+	return m + 1;
+}
+
+/* All that was asked for, and the floors; returns the end of the list. */
+static struct measurement *plan(struct measurement *m,
+				const struct bench_config *config)
+{
+	const struct measurement *end = m + BENCH_MAX_RESULTS;
+
+	for (int i = 0; bench_peers[i]; i++) {
+		const struct bench_peer *peer = bench_peers[i];
+		unsigned int sizes = peer->fixed_size ? 1 : config->size_count;
+
+		for (unsigned int s = 0; s < sizes; s++) {
+			uint64_t size = peer->fixed_size ? peer->fixed_size :
+							   config->sizes[s];
+
+			for (int mode = 0; mode < BENCH_MODES; mode++) {
+				if (!possible(config, peer, mode))
+					continue;
+				if (m == end)
+					bench_die("more than %d measurements in one run",
+						  BENCH_MAX_RESULTS);
+				m = add(m, config, peer, mode, size);
+			}
+		}
+	}
+	return m;
 }
 
 void bench_rtt(const struct bench_config *config, struct bench_report *report)
 {
-	uint64_t *samples, room = MAX_SAMPLES;
+	static struct measurement list[BENCH_MAX_RESULTS];
+	struct measurement *m, *end;
 
 	if (config->cpus[0] == config->cpus[1])
 		bench_note("both processes are on CPU %d: spinning cannot be measured there and is left out",
 			   config->cpus[0]);
-	if (config->iterations > room)
-		room = config->iterations;
-	/* Resident from the start: no sample is to pay for a page fault. */
-	samples = shared_memory(room * sizeof(*samples),
-				MAP_PRIVATE | MAP_POPULATE);
 	bench_pin(config->cpus[0]);
-	report->clock_ns = clock_cost(samples);
-
-	for (int i = 0; bench_peers[i]; i++) {
-		const struct bench_peer *peer = bench_peers[i];
-
-		for (unsigned int s = 0; s < config->size_count; s++) {
-			uint64_t size = peer->fixed_size ? peer->fixed_size :
-							   config->sizes[s];
-
-			for (int mode = 0; mode < BENCH_MODES; mode++)
-				if (possible(config, peer, mode))
-					measure(config, peer, mode, size,
-						samples, report);
-			if (peer->fixed_size)
-				break;
-		}
-	}
+	report->clock_ns = clock_cost();
+	end = plan(list, config);
+	for (unsigned int round = 0; round < ROUNDS; round++)
+		for (m = list; m < end; m++)
+			run_round(m, round);
 	bench_progress(NULL);
-	munmap(samples, room * sizeof(*samples));
+
+	for (m = list; m < end; m++) {
+		struct bench_result result = {
+			.peer = m->peer->name,
+			.test = "rtt",
+			.mode = m->link.mode,
+			.size = m->link.size,
+			.is_floor = m->peer->is_floor,
+		};
+
+		bench_stats_of(m->samples, m->count, &result.ns);
+		bench_report_add(report, &result);
+		munmap(m->samples, m->room * sizeof(*m->samples));
+	}
 }
