@@ -149,6 +149,55 @@ static void payload_space_full(void **state)
 	link_stop(&link);
 }
 
+/* Keep every fourth message, and expect a large one nevertheless. */
+static void keep_some(struct link *far, void *arg)
+{
+	struct flowipc_message *kept[10], *message;
+	int i;
+
+	(void)arg;
+	for (i = 0; i < 40; i++) {
+		ok(flowipc_message_receive(far->channel, &message,
+					   test_ms(10000)));
+		if (i % 4)
+			flowipc_message_release(message);
+		else
+			kept[i / 4] = message;
+	}
+	sync_put(far->sync, 0);
+	ok(flowipc_message_receive(far->channel, &message, test_ms(10000)));
+	gives(flowipc_message_size(message), 500000);
+	pattern_check(flowipc_message_data(message), 500000, 9);
+	flowipc_message_release(message);
+	for (i = 0; i < 10; i++)
+		flowipc_message_release(kept[i]);
+}
+
+/*
+ * One tenth of the payload space is lent, but in pieces all over it. That is
+ * not a reason to wait for a receiver which waits for the next message.
+ */
+static void payload_space_in_pieces(void **state)
+{
+	struct flowipc_message *message;
+	struct link link;
+	int i;
+
+	(void)state;
+	link_start(&link, FLOWIPC_OPTS(channel, .payload_bytes = 1000000),
+		   NULL, keep_some, NULL);
+	for (i = 0; i < 40; i++) {
+		ok(flowipc_message_new(link.channel, 24000, test_ms(5000),
+				       &message));
+		ok(flowipc_message_send(message, test_ms(5000)));
+	}
+	sync_get(link.sync);
+	ok(flowipc_message_new(link.channel, 500000, 200, &message));
+	pattern_fill(flowipc_message_buffer(message), 500000, 9);
+	ok(flowipc_message_send(message, test_ms(5000)));
+	link_stop(&link);
+}
+
 /* Hold all there is for a while, then let go. */
 static void release_later(struct link *far, void *arg)
 {
@@ -483,6 +532,7 @@ static void a_stopped_peer(void **state)
 static const struct CMUnitTest tests[] = {
 	TEST(slots_full),
 	TEST(payload_space_full),
+	TEST(payload_space_in_pieces),
 	TEST(a_release_wakes_the_sender),
 	TEST(a_receive_wakes_the_sender),
 	TEST(wait_modes),

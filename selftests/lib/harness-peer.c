@@ -41,8 +41,14 @@ void test_end_peers(void)
 
 static void become_child(pid_t parent)
 {
+	static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS };
+	size_t i;
+
 	test_in_child = true;
 	memset(living, 0, sizeof(living));
+	/* cmocka's handlers would go on with the suite, in the child */
+	for (i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
+		signal(fatal[i], SIG_DFL);
 	test_arm_alarm();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)

@@ -437,10 +437,13 @@ int test_setup(void **state)
 
 int test_teardown(void **state)
 {
-	int fds = test_count_fds(), maps = test_count_shared_maps();
+	int fds, maps;
 
 	(void)state;
 	test_end_peers();
+	test_deny_fds(false);
+	fds = test_count_fds();
+	maps = test_count_shared_maps();
 	alarm(0);
 	nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 	if (failed)

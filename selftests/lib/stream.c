@@ -10,19 +10,28 @@
 /* Sizes of both sides follow from this; so the receiver knows them, too. */
 static uint64_t stream_seed;
 
-/* Mostly small, now and then large, rarely more than the payload area. */
+enum { KEPT = 16, KEPT_BYTES = 5000 };
+
+/*
+ * Mostly small, now and then large, rarely more than the payload area. Those
+ * that need a piece of it find one between whatever pieces are kept.
+ */
 static uint64_t stream_size(uint64_t seed, uint64_t number)
 {
 	uint64_t state = seed + number;
 	uint64_t kind = test_random_below(&state, 1000);
 
+	/* one in 500 of these */
+	if (kind >= 998)
+		kind = test_random_below(&state, 100) ? 0 : kind;
+
 	if (kind < 700)
 		return test_random_below(&state, 200);
-	if (kind < 970)
+	if (kind < 950)
 		return test_random_below(&state, 4096);
-	if (kind < 999)
+	if (kind < 998)
 		return test_random_below(&state, 100000);
-	return test_random_below(&state, 2 * MIB);
+	return kind % 2 ? 200000 : 5 * MIB;
 }
 
 /* One direction of one channel, run by one thread. */
@@ -30,6 +39,7 @@ struct flow {
 	struct flowipc_channel *channel;
 	uint64_t seed;
 	uint64_t count;
+	bool keeps; /* some messages for a while, out of order */
 };
 
 static void send_all(void *arg)
@@ -64,10 +74,8 @@ static void check_message(struct flow *flow, struct flowipc_message *message,
 		      flowipc_message_size(message), flow->seed + i);
 }
 
-/* Some are kept for a while, so that releases come in another order. */
 static void receive_all(void *arg)
 {
-	enum { KEPT = 16 };
 	struct flow *flow = arg;
 	struct flowipc_message *message, *kept[KEPT] = { NULL };
 	uint64_t i;
@@ -78,7 +86,8 @@ static void receive_all(void *arg)
 					   test_ms(20000)));
 		check_message(flow, message, i);
 		j = (i * 7) % KEPT;
-		if (i % 5 == 0 && flowipc_message_size(message) < 5000) {
+		if (flow->keeps && i % 5 == 0 &&
+		    flowipc_message_size(message) < KEPT_BYTES) {
 			flowipc_message_release(kept[j]);
 			kept[j] = message;
 		} else {
@@ -91,7 +100,8 @@ static void receive_all(void *arg)
 
 static void far_receives(struct link *far, void *arg)
 {
-	struct flow flow = { far->channel, stream_seed, *(uint64_t *)arg };
+	struct flow flow = { far->channel, stream_seed, *(uint64_t *)arg,
+			     true };
 
 	receive_all(&flow);
 }
@@ -105,17 +115,17 @@ static void one_way(void **state)
 	(void)state;
 	stream_seed = test_seed();
 	link_start(&link, NULL, NULL, far_receives, &count);
-	flow = (struct flow){ link.channel, stream_seed, count };
+	flow = (struct flow){ link.channel, stream_seed, count, true };
 	send_all(&flow);
 	link_stop(&link);
 }
 
 /* Two threads a side, each with one direction of the same channel. */
 static void both_directions(struct flowipc_channel *channel, uint64_t mine,
-			    uint64_t theirs, uint64_t count)
+			    uint64_t theirs, uint64_t count, bool keeps)
 {
-	struct flow out = { channel, mine, count };
-	struct flow in = { channel, theirs, count };
+	struct flow out = { channel, mine, count, keeps };
+	struct flow in = { channel, theirs, count, keeps };
 	struct thread sender, receiver;
 
 	thread_start(&sender, send_all, &out);
@@ -127,7 +137,13 @@ static void both_directions(struct flowipc_channel *channel, uint64_t mine,
 static void far_does_both(struct link *far, void *arg)
 {
 	both_directions(far->channel, stream_seed + 1000000000,
-			stream_seed, *(uint64_t *)arg);
+			stream_seed, *(uint64_t *)arg, true);
+}
+
+static void far_does_both_tightly(struct link *far, void *arg)
+{
+	both_directions(far->channel, stream_seed + 1000000000,
+			stream_seed, *(uint64_t *)arg, false);
 }
 
 static void both_ways_by_threads(void **state)
@@ -139,7 +155,7 @@ static void both_ways_by_threads(void **state)
 	stream_seed = test_seed() + 1;
 	link_start(&link, NULL, NULL, far_does_both, &count);
 	both_directions(link.channel, stream_seed, stream_seed + 1000000000,
-			count);
+			count, true);
 	link_stop(&link);
 
 	/* and where there is hardly any room */
@@ -147,9 +163,10 @@ static void both_ways_by_threads(void **state)
 	link_start(&link, FLOWIPC_OPTS(channel, .slots = 2,
 			.payload_bytes = 262144), FLOWIPC_OPTS(channel,
 			.slots = 4, .wait_mode = FLOWIPC_WAIT_SLEEP,
-			.payload_bytes = 262144), far_does_both, &count);
+			.payload_bytes = 262144), far_does_both_tightly,
+		   &count);
 	both_directions(link.channel, stream_seed, stream_seed + 1000000000,
-			count);
+			count, false);
 	link_stop(&link);
 }
 
@@ -160,7 +177,7 @@ static void both_ways_by_threads(void **state)
 static void both_by_poll(struct flowipc_channel *channel, uint64_t mine,
 			 uint64_t theirs, uint64_t count)
 {
-	struct flow in = { channel, theirs, count };
+	struct flow in = { channel, theirs, count, false };
 	struct flowipc_message *message, *pending = NULL;
 	struct pollfd poller = { .fd = flowipc_channel_fd(channel),
 				 .events = POLLIN };
@@ -257,9 +274,9 @@ static void far_has_lanes(int sync, void *arg)
 					&channels[i]));
 	for (i = 0; i < LANES; i++) {
 		flows[2 * i] = (struct flow){ channels[i], stream_seed,
-					      count };
+					      count, true };
 		flows[2 * i + 1] = (struct flow){ channels[i],
-						  stream_seed + 5, count };
+						  stream_seed + 5, count, true };
 		thread_start(&threads[2 * i], receive_all, &flows[2 * i]);
 		thread_start(&threads[2 * i + 1], send_all,
 			     &flows[2 * i + 1]);
@@ -290,9 +307,9 @@ static void channels_of_many_threads(void **state)
 					  &channels[i]));
 	for (i = 0; i < LANES; i++) {
 		flows[2 * i] = (struct flow){ channels[i], stream_seed,
-					      count };
+					      count, true };
 		flows[2 * i + 1] = (struct flow){ channels[i],
-						  stream_seed + 5, count };
+						  stream_seed + 5, count, true };
 		thread_start(&threads[2 * i], send_all, &flows[2 * i]);
 		thread_start(&threads[2 * i + 1], receive_all,
 			     &flows[2 * i + 1]);
