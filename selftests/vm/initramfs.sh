@@ -44,7 +44,7 @@ libtool_real()
 {
 	local dir real
 	if [ "$(head -c 2 "$1" | tr -d '\0')" = '#!' ] &&
-	   head -c 500 "$1" | grep -q 'libtool wrapper'; then
+	   head -c 500 "$1" | grep -q 'temporary wrapper script'; then
 		dir=$(dirname "$1")/.libs
 		for real in "$dir/lt-$(basename "$1")" "$dir/$(basename "$1")"; do
 			if [ -x "$real" ]; then

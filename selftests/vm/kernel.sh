@@ -26,61 +26,69 @@ apt_run()
 	"$program" "$@"
 }
 
-# Derives sources for one suite from the machine's: entries of its own release
-# keep their mirror, key and components, only the suite's name changes.
+# Derives sources for suite $1 from the machine's, into directory $2: entries of
+# its own release keep their mirror, key and components, the suite's name is
+# replaced. A release comes with its security and other updates.
 apt_sources_for()
 {
-	local suite=$1 dest=$2 file own
+	local suite=$1 dest=$2 file own common
 	own=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
+	# shellcheck disable=SC2016 # awk's own fields
+	common='
+	function mapped(name) {
+		if (name == own || name == "stable" || name == "oldstable")
+			return suite
+		if (suite !~ /-/ && (name == own "-security" ||
+				     name == own "-updates"))
+			return suite substr(name, length(own) + 1)
+		return ""
+	}
+	function has_main(from,  i) {
+		for (i = from; i <= NF; i++)
+			if ($i == "main")
+				return 1
+		return 0
+	}
+	'
 	for file in /etc/apt/sources.list.d/*.sources; do
 		[ -r "$file" ] || continue
-		awk -v own="$own" -v suite="$suite" '
+		awk -v own="$own" -v suite="$suite" "$common"'
 		function flush() {
-			if (keep && main && enabled)
-				printf "%s\n", text
-			text = ""; keep = 0; main = 0; enabled = 1
+			if (suites && main && !disabled)
+				printf "%sSuites:%s\n\n", text, suites
+			text = suites = main = disabled = ""
 		}
-		BEGIN { enabled = 1 }
 		/^[ \t]*$/ { flush(); next }
 		/^#/ { next }
-		tolower($1) == "suites:" {
+		{ field = tolower($1) }
+		field == "suites:" {
 			for (i = 2; i <= NF; i++)
-				if ($i == own || $i == "stable" || $i == "oldstable")
-					keep = 1
-			$0 = "Suites: " suite
+				if (mapped($i))
+					suites = suites " " mapped($i)
+			next
 		}
-		tolower($1) == "types:" { $0 = "Types: deb" }
-		tolower($1) == "enabled:" && tolower($2) == "no" { enabled = 0 }
-		tolower($1) == "components:" {
-			for (i = 2; i <= NF; i++)
-				if ($i == "main")
-					main = 1
-		}
+		field == "types:" { $0 = "Types: deb" }
+		field == "enabled:" { disabled = tolower($2) == "no" }
+		field == "components:" { main = has_main(2) }
 		{ text = text $0 "\n" }
 		END { flush() }
 		' "$file" >"$dest/$(basename "$file")"
 	done
 	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
 		[ -r "$file" ] || continue
-		awk -v own="$own" -v suite="$suite" '
-		$1 != "deb" { next }
-		{
-			# the suite follows the URI, which follows the options
-			uri = 2
+		awk -v own="$own" -v suite="$suite" "$common"'
+		$1 == "deb" {
+			# options in brackets, URI, suite, components
+			at = 3
 			if ($2 ~ /^\[/) {
-				while (uri < NF && $uri !~ /\]$/)
-					uri++
-				uri++
+				while (at < NF && $(at - 1) !~ /\]$/)
+					at++
+				at++
 			}
-			at = uri + 1
-			if ($at != own && $at != "stable" && $at != "oldstable")
-				next
-			for (i = at + 1; i <= NF; i++)
-				if ($i == "main") {
-					$at = suite
-					print
-					next
-				}
+			if (mapped($at) && has_main(at + 1)) {
+				$at = mapped($at)
+				print
+			}
 		}
 		' "$file" >"$dest/$(basename "$file")"
 	done
@@ -132,6 +140,7 @@ kernels can be fetched; use --kernel-image and --kernel-headers"
 	   kernel_download "$tmp" <<<"$packages"; then
 		return
 	fi
+	rm -f "$tmp"/*.deb
 	apt_private=$tmp/apt
 	mkdir -p "$apt_private"/{sources.d,lists/partial,cache/archives/partial}
 	: >"$apt_private/status"

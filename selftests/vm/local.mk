@@ -11,4 +11,4 @@ EXTRA_DIST += \
 # The harness's own tests; what runs in it has targets of its own.
 PHONY_TARGETS += check-vm-harness
 check-vm-harness:
-	$(srcdir)/selftests/vm/test
+	LIBTOOL='$(abs_top_builddir)/libtool' $(srcdir)/selftests/vm/test
