@@ -25,7 +25,8 @@
  */
 #define ROUNDS	   5
 #define MAX_SAMPLES (UINT64_C(1) << 20) /* of one measurement, all rounds */
-#define MIN_WARMUP 100
+#define MIN_WARMUP 100 /* round trips, or */
+#define MAX_WARMUP UINT64_C(20000000) /* ns, if that is sooner */
 #define PAGE	   4096
 
 struct measurement {
@@ -85,9 +86,12 @@ static void sample(struct measurement *m, unsigned int round)
 	uint64_t slice = config->duration_ns / ROUNDS;
 	uint64_t number = 0, until, last, now;
 
-	until = config->iterations ? 0 : bench_now() + slice / 10;
-	while (number < MIN_WARMUP || bench_now() < until)
+	last = bench_now();
+	until = config->iterations ? 0 : last + slice / 10;
+	do
 		m->peer->ping(&m->link, ++number);
+	while ((number < MIN_WARMUP && bench_now() < last + MAX_WARMUP) ||
+	       bench_now() < until);
 
 	last = bench_now();
 	until = config->iterations ? UINT64_MAX : last + slice;
