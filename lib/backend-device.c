@@ -133,7 +133,7 @@ static int device_region_create(uint64_t size, int *fd, struct mapping *mapping)
 	}
 	madvise(base, size, MADV_DONTFORK);
 	*fd = create.fd;
-	*mapping = (struct mapping){.base = base, .size = size};
+	*mapping = flowipc__mapping(base, size);
 	return 0;
 }
 
@@ -175,7 +175,7 @@ static int device_region_import(int share, struct mapping *mapping)
 		return flowipc__fail(
 			-errno, "cannot map %llu bytes shared by the peer: %s",
 			(unsigned long long)claim.length, strerror(errno));
-	*mapping = (struct mapping){.base = base, .size = claim.length};
+	*mapping = flowipc__mapping(base, claim.length);
 	return 0;
 }
 

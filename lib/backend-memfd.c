@@ -112,7 +112,7 @@ static int memfd_region_create(uint64_t size, int *fd, struct mapping *mapping)
 		goto fail;
 	}
 	madvise(base, size, MADV_DONTFORK);
-	*mapping = (struct mapping){.base = base, .size = size};
+	*mapping = flowipc__mapping(base, size);
 	return 0;
 fail:
 	close(*fd);
@@ -157,8 +157,7 @@ static int memfd_region_import(int share, struct mapping *mapping)
 			-errno, "cannot map %lld bytes shared by the peer: %s",
 			(long long)stat.st_size, strerror(errno));
 	madvise(base, (size_t)stat.st_size, MADV_DONTFORK);
-	*mapping =
-		(struct mapping){.base = base, .size = (uint64_t)stat.st_size};
+	*mapping = flowipc__mapping(base, (uint64_t)stat.st_size);
 	return 0;
 }
 

@@ -46,6 +46,7 @@ const struct backend *flowipc__backend_get(enum flowipc_backend id)
 int flowipc__backend_find(enum flowipc_backend wanted,
 			  const struct backend **backend)
 {
+	struct error_line line;
 	int err;
 
 	if (wanted == FLOWIPC_BACKEND_AUTO) {
@@ -56,10 +57,12 @@ int flowipc__backend_find(enum flowipc_backend wanted,
 
 	switch (wanted) {
 	case FLOWIPC_BACKEND_AUTO:
+		flowipc__error_keep(&line);
 		if (!flowipc__backend_device.probe()) {
 			*backend = &flowipc__backend_device;
 			return 0;
 		}
+		flowipc__error_restore(&line);
 		wanted = FLOWIPC_BACKEND_MEMFD;
 		break;
 	case FLOWIPC_BACKEND_DEVICE:
@@ -126,9 +129,20 @@ void flowipc__doorbell_close(struct doorbell *doorbell)
 	doorbell->space_fd = -1;
 }
 
+struct mapping flowipc__mapping(void *base, uint64_t size)
+{
+	return (struct mapping){
+		.base = base, .size = size, .process = getpid()};
+}
+
+bool flowipc__mapping_is_ours(const struct mapping *mapping)
+{
+	return mapping->process == getpid();
+}
+
 void flowipc__unmap(struct mapping *mapping)
 {
-	if (mapping->base)
+	if (mapping->base && flowipc__mapping_is_ours(mapping))
 		munmap(mapping->base, mapping->size);
 	mapping->base = NULL;
 }

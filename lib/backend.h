@@ -29,10 +29,15 @@ struct doorbell {
 	int space_fd; /* -1 where fd serves SPACE as well */
 };
 
-/* Memory mapped into this process: what we own, or what a peer lent us. */
+/*
+ * Memory mapped into a process: what it owns, or what a peer lent it. It is
+ * not inherited over fork, and what lies at the same place in the child is not
+ * ours to unmap.
+ */
 struct mapping {
 	void *base;
 	uint64_t size;
+	pid_t process;
 };
 
 struct backend {
@@ -86,6 +91,9 @@ const struct backend *flowipc__backend_get(enum flowipc_backend id);
 /* The same for every back end. */
 bool flowipc__doorbell_is_hung_up(const struct doorbell *doorbell);
 void flowipc__doorbell_close(struct doorbell *doorbell);
+struct mapping flowipc__mapping(void *base, uint64_t size);
+/* False in a child of the process that it was made in. */
+bool flowipc__mapping_is_ours(const struct mapping *mapping);
 void flowipc__unmap(struct mapping *mapping);
 
 #endif

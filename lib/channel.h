@@ -98,6 +98,18 @@ static inline int flowipc__channel_error(struct flowipc_channel *channel)
 /* The peer did what it must not: the channel is of no more use. */
 int flowipc__channel_break(struct flowipc_channel *channel, int error);
 
+/* Check the user's options and fill in the defaults. */
+int flowipc__channel_options_read(struct flowipc_channel_opts *known,
+				  const struct flowipc_channel_opts *opts);
+/* Our half: the outbox and the books. */
+int flowipc__channel_create(struct flowipc_session *session,
+			    const struct flowipc_channel_opts *opts,
+			    struct flowipc_channel **channel);
+/* The peer's half has come: join the two. Takes @outbox_fd over. */
+int flowipc__channel_join(struct flowipc_channel *channel, int outbox_fd,
+			  uint32_t number, uint64_t token, bool opener);
+void flowipc__channel_free(struct flowipc_channel *channel);
+
 /* Free a closed channel as soon as the user holds no message of it. */
 void flowipc__channel_free_if_unused(struct flowipc_channel *channel);
 

@@ -11,21 +11,31 @@
 #define VERSION_STRING(major, minor, patch) \
 	STRINGIFY(major) "." STRINGIFY(minor) "." STRINGIFY(patch)
 
-static _Thread_local char last_error[256];
+static _Thread_local struct error_line last_error;
 
 int flowipc__fail(int error, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(last_error, sizeof(last_error), format, args);
+	vsnprintf(last_error.text, sizeof(last_error.text), format, args);
 	va_end(args);
 	return error;
 }
 
 const char *flowipc_last_error(void)
 {
-	return last_error;
+	return last_error.text;
+}
+
+void flowipc__error_keep(struct error_line *line)
+{
+	*line = last_error;
+}
+
+void flowipc__error_restore(const struct error_line *line)
+{
+	last_error = *line;
 }
 
 const char *flowipc_version(void)

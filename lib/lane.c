@@ -10,8 +10,14 @@
 #define SPIN_MAX_NS 50000
 #define SPIN_MIN_NS 1000
 
+/* After this many waits, whatever the ones before were like, spin for long. */
+#define SPIN_RETRY 16
+
 /* While spinning, look this often for what only the kernel knows. */
 #define LOOK_NS 1000000
+
+/* Pending events that are taken at a time; a peer of ours leaves one or two. */
+#define DRAIN_MAX 16
 
 /* Looks at memory between two looks at the clock. */
 #define SPIN_BATCH 64
@@ -162,6 +168,7 @@ static int lane_would_wait(struct lane *lane, lane_ready_fn *ready,
 			   void *context)
 {
 	const struct doorbell *doorbell = lane->doorbell;
+	int budget = DRAIN_MAX;
 	int got, err;
 
 	if (lane->mode == FLOWIPC_WAIT_SPIN ||
@@ -170,11 +177,15 @@ static int lane_would_wait(struct lane *lane, lane_ready_fn *ready,
 			return lane_end(lane, ready, context);
 		return -EAGAIN;
 	}
-	got = doorbell->backend->doorbell_wait(doorbell, lane->event, 0);
-	if (got > 0 && got & FLOWIPC__HUP)
-		return lane_end(lane, ready, context);
-	if (got > 0 && lane->armed)
-		flowipc__lane_disarm(lane);
+	/* Behind what is pending there may be the end. */
+	do {
+		got = doorbell->backend->doorbell_wait(doorbell, lane->event,
+						       0);
+		if (got > 0 && got & FLOWIPC__HUP)
+			return lane_end(lane, ready, context);
+		if (got > 0)
+			flowipc__lane_awake(lane);
+	} while (got > 0 && --budget);
 	if (!lane->armed)
 		lane_arm(lane);
 	flowipc__courier_collect(lane->courier);
@@ -184,23 +195,29 @@ static int lane_would_wait(struct lane *lane, lane_ready_fn *ready,
 	return err < 0 ? err : 0;
 }
 
-/* Spin longer where sleeps turn out to be short, shorter where they are long. */
-static void lane_adapt(struct lane *lane, uint64_t waited_ns)
+/*
+ * Spin for longer as long as it pays off, and for less and less where it does
+ * not. Because a peer that was slow can become fast, or get a processor of its
+ * own, a long spin is tried anew now and then.
+ */
+static uint64_t lane_spin_ns(struct lane *lane)
 {
-	if (waited_ns < SPIN_MAX_NS)
-		lane->spin_ns *= 2;
-	else
+	return ++lane->waits % SPIN_RETRY ? lane->spin_ns : SPIN_MAX_NS;
+}
+
+static void lane_adapt(struct lane *lane, uint64_t spun_ns, bool paid_off)
+{
+	if (paid_off)
+		lane->spin_ns =
+			spun_ns < SPIN_MAX_NS / 2 ? 2 * spun_ns : SPIN_MAX_NS;
+	else if (lane->spin_ns > SPIN_MIN_NS)
 		lane->spin_ns /= 2;
-	if (lane->spin_ns > SPIN_MAX_NS)
-		lane->spin_ns = SPIN_MAX_NS;
-	if (lane->spin_ns < SPIN_MIN_NS)
-		lane->spin_ns = SPIN_MIN_NS;
 }
 
 int flowipc__lane_wait(struct lane *lane, lane_ready_fn *ready, void *context,
 		       uint64_t deadline)
 {
-	uint64_t began;
+	uint64_t spin_ns;
 	int err;
 
 	if (!deadline) {
@@ -210,11 +227,11 @@ int flowipc__lane_wait(struct lane *lane, lane_ready_fn *ready, void *context,
 	} else if (lane->mode == FLOWIPC_WAIT_SLEEP) {
 		err = lane_sleep(lane, ready, context, deadline);
 	} else {
-		began = flowipc__now();
-		err = lane_spin(lane, ready, context, lane->spin_ns, deadline);
+		spin_ns = lane_spin_ns(lane);
+		err = lane_spin(lane, ready, context, spin_ns, deadline);
+		lane_adapt(lane, spin_ns, !err);
 		if (err == -ETIMEDOUT)
 			err = lane_sleep(lane, ready, context, deadline);
-		lane_adapt(lane, flowipc__now() - began);
 	}
 	if (err != -EAGAIN)
 		flowipc__lane_awake(lane);

@@ -41,6 +41,7 @@ struct lane {
 	uint64_t sleeps;
 	bool armed;
 	uint64_t spin_ns;
+	uint64_t waits;
 
 	unsigned int peer_event; /* what the peer waits for */
 	const _Atomic uint64_t *peer_bell;

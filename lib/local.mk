@@ -33,6 +33,7 @@ lib_libflowipc_la_SOURCES = \
 	lib/message.c \
 	lib/name.c \
 	lib/name.h \
+	lib/open.c \
 	lib/options.c \
 	lib/options.h \
 	lib/outbox.c \

@@ -43,69 +43,68 @@ void flowipc__message_put(struct flowipc_message *message,
 /* What a message needs before it can be written. */
 struct lending {
 	struct flowipc_channel *channel;
-	uint64_t size;
+	uint64_t payload_bytes; /* 0: a loan alone */
 	uint32_t loan;
+	bool fragmented; /* there is a loan, and space, but not in one piece */
 };
+
+/* -EAGAIN: not now. */
+static int lending_try(struct lending *lending)
+{
+	struct sender *sender = &lending->channel->sender;
+	struct payload *payload = sender->payload;
+	struct loan *loan;
+	int64_t piece;
+
+	if (flowipc__loan_take(sender, &lending->loan))
+		return -EAGAIN;
+	if (!lending->payload_bytes)
+		return 0;
+	loan = &sender->loans[lending->loan];
+	piece = flowipc__payload_take(payload, lending->payload_bytes,
+				      &loan->offset);
+	if (piece >= 0) {
+		loan->in_payload = true;
+		loan->piece = (uint32_t)piece;
+		return 0;
+	}
+	lending->fragmented =
+		flowipc__payload_is_fragmented(payload, lending->payload_bytes);
+	if (lending->fragmented)
+		return 0;
+	flowipc__loan_give(sender, lending->loan);
+	return -EAGAIN;
+}
 
 static int lending_ready(void *context)
 {
 	struct lending *lending = context;
-	struct sender *sender = &lending->channel->sender;
-	struct payload *payload = sender->payload;
-	struct loan *loan;
-	uint64_t offset;
-	int64_t piece;
+	int err = lending_try(lending);
 
-	if (flowipc__loan_take(sender, &lending->loan)) {
-		int err = flowipc__loans_reclaim(lending->channel);
-
-		if (err)
-			return err;
-		if (flowipc__loan_take(sender, &lending->loan))
-			return 0;
+	if (err == -EAGAIN) {
+		err = flowipc__loans_reclaim(lending->channel);
+		if (!err)
+			err = lending_try(lending);
 	}
-	if (!lending->size)
-		return 1;
-	piece = flowipc__payload_take(payload, lending->size, &offset);
-	if (piece < 0) {
-		int err = flowipc__loans_reclaim(lending->channel);
-
-		if (err) {
-			flowipc__loan_give(sender, lending->loan);
-			return err;
-		}
-		piece = flowipc__payload_take(payload, lending->size, &offset);
-	}
-	if (piece < 0) {
-		flowipc__loan_give(sender, lending->loan);
+	if (err == -EAGAIN)
 		return 0;
-	}
-	loan = &sender->loans[lending->loan];
-	loan->in_payload = true;
-	loan->piece = (uint32_t)piece;
-	loan->offset = offset;
-	return 1;
+	return err ? err : 1;
 }
 
-/* Take a loan, with @size bytes of the payload area unless that is 0. */
-static int lend(struct flowipc_channel *channel, uint64_t size,
-		uint64_t deadline, uint32_t *loan)
+static int lend(struct lending *lending, uint64_t deadline)
 {
-	struct lending lending = { .channel = channel, .size = size };
+	struct flowipc_channel *channel = lending->channel;
 	int err = 0;
 
 	/* Loans are many, but what is behind one may be a whole region. */
-	if (!size)
+	if (!lending->payload_bytes)
 		err = flowipc__loans_reclaim(channel);
 	if (!err)
-		err = lending_ready(&lending);
+		err = lending_ready(lending);
 	if (!err)
 		err = flowipc__lane_wait(&channel->sender.lane, lending_ready,
-					 &lending, deadline);
-	if (err < 0)
-		return err;
-	*loan = lending.loan;
-	return 0;
+					 lending, deadline);
+	return err < 0 ? err : 0;
 }
 
 /*
@@ -163,16 +162,18 @@ static int message_lend(struct flowipc_message *message, uint64_t deadline)
 {
 	struct flowipc_channel *channel = message->channel;
 	struct sender *sender = &channel->sender;
-	bool in_payload = message->size <= channel->mine.payload_bytes;
+	struct lending lending = {.channel = channel};
 	struct loan *loan;
 	int err;
 
-	err = lend(channel, in_payload ? message->size : 0, deadline,
-		   &message->loan);
+	if (message->size <= channel->mine.payload_bytes)
+		lending.payload_bytes = message->size;
+	err = lend(&lending, deadline);
 	if (err)
 		return err;
+	message->loan = lending.loan;
 	loan = &sender->loans[message->loan];
-	if (in_payload) {
+	if (loan->in_payload) {
 		message->kind = SLOT_PAYLOAD;
 		message->offset = loan->offset;
 		message->data = channel->mine.payload + loan->offset;
@@ -228,6 +229,7 @@ int flowipc_message_from_region(struct flowipc_channel *channel,
 				struct flowipc_message **message)
 {
 	struct sender *sender = &channel->sender;
+	struct lending lending = {.channel = channel};
 	struct flowipc_message *new;
 	uint64_t end;
 	int err;
@@ -253,11 +255,12 @@ int flowipc_message_from_region(struct flowipc_channel *channel,
 	new = flowipc__message_get(channel, &sender->unused);
 	if (!new)
 		return -ENOMEM;
-	err = lend(channel, 0, flowipc__deadline(timeout_ms), &new->loan);
+	err = lend(&lending, flowipc__deadline(timeout_ms));
 	if (err) {
 		flowipc__message_put(new, &sender->unused);
 		return err;
 	}
+	new->loan = lending.loan;
 	flowipc__region_get(region);
 	sender->loans[new->loan].region = region;
 	new->received = false;

@@ -81,7 +81,8 @@ struct outbox_header {
 };
 
 /* outbox_header.flags */
-#define OUTBOX_REMOTE_FENCE (1U << 0) /* the owner has a remote fence, fence.h */
+#define OUTBOX_REMOTE_FENCE \
+	(1U << 0) /* the owner has a remote fence, fence.h */
 
 struct outbox_cursor {
 	_Atomic uint64_t consumed;

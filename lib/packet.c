@@ -66,21 +66,21 @@ int flowipc__packet_send(int socket, const void *data, size_t size,
 	}
 }
 
-/* Collect the descriptors of a packet; false if there are more than asked. */
-static bool packet_fds(struct msghdr *header, int *fds, unsigned int *fd_count)
+/* Collect the descriptors of a packet; how many. */
+static unsigned int packet_fds(struct msghdr *header, int *fds)
 {
 	struct cmsghdr *cmsg;
+	unsigned int count = 0;
 
-	*fd_count = 0;
 	for (cmsg = CMSG_FIRSTHDR(header); cmsg;
 	     cmsg = CMSG_NXTHDR(header, cmsg)) {
 		if (cmsg->cmsg_level != SOL_SOCKET ||
 		    cmsg->cmsg_type != SCM_RIGHTS)
 			continue;
-		*fd_count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		memcpy(fds, CMSG_DATA(cmsg), *fd_count * sizeof(int));
+		count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds, CMSG_DATA(cmsg), count * sizeof(int));
 	}
-	return !(header->msg_flags & MSG_CTRUNC);
+	return count;
 }
 
 int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
@@ -93,8 +93,9 @@ int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
 				.msg_control = control.bytes,
 				.msg_controllen = sizeof(control.bytes)};
 	ssize_t got;
-	bool whole;
+	int err = 0;
 
+	*fd_count = 0;
 	/* A reset is reported once, ahead of packets that still wait. */
 	do {
 		got = recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -102,17 +103,20 @@ int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
 	if (got < 0)
 		return errno == EAGAIN ? -EAGAIN : -EPIPE;
 
-	whole = packet_fds(&header, fds, fd_count);
+	*fd_count = packet_fds(&header, fds);
 	/* No packet of ours is empty, so this is the end, or an enemy. */
-	if (!got) {
+	if (!got)
+		err = -EPIPE;
+	else if ((size_t)got != size || header.msg_flags & MSG_TRUNC)
+		err = -EPROTO;
+	/* Cut off although there was room: there is none in our table. */
+	else if (header.msg_flags & MSG_CTRUNC)
+		err = *fd_count < FLOWIPC__PACKET_FDS ? -EMFILE : -EPROTO;
+	if (err) {
 		flowipc__close_all(fds, *fd_count);
-		return -EPIPE;
+		*fd_count = 0;
 	}
-	if (!whole || (size_t)got != size || header.msg_flags & MSG_TRUNC) {
-		flowipc__close_all(fds, *fd_count);
-		return -EPROTO;
-	}
-	return 0;
+	return err;
 }
 
 int flowipc__packet_wait(int socket, short events, uint64_t deadline)

@@ -23,7 +23,8 @@ int flowipc__packet_send(int socket, const void *data, size_t size,
 /*
  * Receive exactly @size bytes, and the descriptors that came with them. Never
  * waits: -EAGAIN; -EPIPE the peer is gone; -EPROTO another size or more
- * descriptors, and then none is kept.
+ * descriptors; -EMFILE the bytes are there but this process had no room for
+ * the descriptors. If it fails, no descriptor is kept.
  */
 int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
 			    unsigned int *fd_count);

@@ -6,7 +6,6 @@
  * taken, and then the next extent is the right one at once.
  */
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "payload.h"
@@ -24,6 +23,7 @@ struct extent {
 struct payload {
 	uint32_t unused;
 	uint32_t rover;
+	uint64_t free_bytes;
 	struct extent extents[];
 };
 
@@ -39,6 +39,7 @@ struct payload *flowipc__payload_create(uint64_t bytes, uint32_t pieces)
 		return NULL;
 	payload->extents[0] =
 		(struct extent){.bytes = bytes, .previous = NONE, .next = NONE};
+	payload->free_bytes = bytes;
 	payload->unused = 1;
 	for (i = 1; i < count; i++)
 		payload->extents[i].next = i + 1 < count ? i + 1 : NONE;
@@ -110,6 +111,7 @@ int64_t flowipc__payload_take(struct payload *payload, uint64_t bytes,
 		if (!extent->taken && extent->bytes >= wanted) {
 			extent_split(payload, index, wanted);
 			extent->taken = true;
+			payload->free_bytes -= extent->bytes;
 			payload->rover =
 				extent->next == NONE ? 0 : extent->next;
 			*offset = extent->offset;
@@ -124,6 +126,7 @@ void flowipc__payload_give(struct payload *payload, uint32_t handle)
 {
 	uint32_t previous = payload->extents[handle].previous;
 
+	payload->free_bytes += payload->extents[handle].bytes;
 	payload->extents[handle].taken = false;
 	extent_merge_next(payload, handle);
 	if (previous != NONE && !payload->extents[previous].taken)
@@ -133,12 +136,19 @@ void flowipc__payload_give(struct payload *payload, uint32_t handle)
 void flowipc__payload_trim(struct payload *payload, uint32_t handle,
 			   uint64_t bytes)
 {
+	struct extent *extent = &payload->extents[handle];
+	uint64_t before = extent->bytes;
+
 	/* A piece stays a piece: only payload_give() ends it. */
 	extent_split(payload, handle, payload_round(bytes ? bytes : 1));
-	if (payload->extents[handle].next != NONE) {
-		uint32_t rest = payload->extents[handle].next;
+	if (extent->bytes == before)
+		return;
+	payload->free_bytes += before - extent->bytes;
+	extent_merge_next(payload, extent->next);
+}
 
-		if (!payload->extents[rest].taken)
-			extent_merge_next(payload, rest);
-	}
+bool flowipc__payload_is_fragmented(const struct payload *payload,
+				    uint64_t bytes)
+{
+	return payload->free_bytes >= payload_round(bytes);
 }

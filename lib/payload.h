@@ -6,6 +6,7 @@
 #ifndef FLOWIPC_LIB_PAYLOAD_H
 #define FLOWIPC_LIB_PAYLOAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Payloads begin at a multiple of this, a cache line. */
@@ -24,6 +25,10 @@ void flowipc__payload_free(struct payload *payload);
 int64_t flowipc__payload_take(struct payload *payload, uint64_t bytes,
 			      uint64_t *offset);
 void flowipc__payload_give(struct payload *payload, uint32_t handle);
+
+/* Would @bytes fit, were it not for pieces that lie in between? */
+bool flowipc__payload_is_fragmented(const struct payload *payload,
+				    uint64_t bytes);
 
 /* Give back the end of a piece, all but its first @bytes. */
 void flowipc__payload_trim(struct payload *payload, uint32_t handle,

@@ -43,6 +43,7 @@ struct flowipc_server {
 	int epoll;
 	enum flowipc_policy policy;
 	uint16_t backends;
+	pid_t process;
 	struct sockaddr_un address;
 	char lock_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	char name[FLOWIPC__NAME_MAX + 1];
@@ -149,6 +150,7 @@ int flowipc_listen(const char *name, const struct flowipc_listen_opts *opts,
 	new->lock = -1;
 	new->epoll = -1;
 	new->policy = known.policy;
+	new->process = getpid();
 	for (i = 0; i < GUESTS_MAX; i++)
 		new->guests[i].socket = -1;
 
@@ -180,12 +182,16 @@ void flowipc_server_close(struct flowipc_server *server)
 		if (server->guests[i].socket >= 0)
 			close(server->guests[i].socket);
 	}
-	if (server->listener >= 0) {
-		/* Whoever made the listener holds the lock. */
+	/*
+	 * Whoever made the listener holds the lock. A forked child holds it,
+	 * too, but the name is not the child's to take away.
+	 */
+	if (server->listener >= 0 && server->process == getpid()) {
 		unlink(server->address.sun_path);
 		unlink(server->lock_path);
-		close(server->listener);
 	}
+	if (server->listener >= 0)
+		close(server->listener);
 	if (server->lock >= 0)
 		close(server->lock);
 	if (server->epoll >= 0)

@@ -90,19 +90,16 @@ int flowipc__control_receive(int socket, struct control *packet, int *fds,
 {
 	int err;
 
-	*fd_count = 0;
 	err = flowipc__packet_receive(socket, packet, sizeof(*packet), fds,
 				      fd_count);
-	if (err) {
-		*fd_count = 0;
+	if (err && err != -EMFILE)
 		return err;
-	}
 	if (packet->magic != FLOWIPC__CONTROL_MAGIC) {
 		flowipc__close_all(fds, *fd_count);
 		*fd_count = 0;
 		return -EPROTO;
 	}
-	return 0;
+	return err;
 }
 
 int flowipc__peer_identify(int socket, struct flowipc_peer *peer)

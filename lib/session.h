@@ -28,6 +28,7 @@ enum control_kind {
 	CONTROL_OPEN = 4, /* channel, token; outbox, doorbell */
 	CONTROL_ACCEPT = 5, /* channel; outbox */
 	CONTROL_REFUSE = 6, /* channel, error */
+	CONTROL_CANCEL = 7, /* channel: the opener waits no more */
 };
 
 struct control {
@@ -42,7 +43,7 @@ struct control {
 	uint64_t token; /* what tracers know the channel by */
 };
 
-/* A control packet that came while another one was waited for. */
+/* An open of the peer that waits to be accepted. */
 struct control_pending {
 	struct control_pending *next;
 	struct control packet;

@@ -19,6 +19,8 @@
  *   SA_RESTART and the back end can resume by itself.
  * - On failure an output parameter is left alone.
  * - An options argument may be NULL, which means all defaults.
+ * - Objects do not work in a forked child. There, closing or destroying one
+ *   frees what the child has of it and leaves the parent's untouched.
  * - The library starts no thread, installs no signal handler, never prints,
  *   never aborts, and never raises SIGPIPE.
  *

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+/* Receiving: from a slot of the peer's ring to a message, and giving it back. */
+#include <errno.h>
+#include <string.h>
+
+#include "channel.h"
+#include "courier.h"
+#include "error.h"
+#include "probes.h"
+
+static int slot_arrived(void *context)
+{
+	struct flowipc_channel *channel = context;
+	uint64_t position = channel->receiver.position;
+	const struct slot *slot =
+		&channel->theirs.slots[position & channel->theirs.slot_mask];
+
+	/* Pairs with the store in slot_publish(). */
+	return atomic_load_explicit(&slot->sequence, memory_order_acquire) ==
+	       position + 1;
+}
+
+/* The slot is read: the sender may use it again. */
+static void slot_consumed(struct flowipc_channel *channel)
+{
+	struct receiver *receiver = &channel->receiver;
+
+	/* Pairs with the load in slot_ready(). */
+	atomic_store_explicit(&channel->mine.cursor->consumed,
+			      ++receiver->position, memory_order_release);
+	flowipc__lane_ring(&receiver->lane);
+}
+
+/* The peer gets back what it lent us. */
+void flowipc__message_give_back(struct flowipc_message *message)
+{
+	struct flowipc_channel *channel = message->channel;
+	struct receiver *receiver = &channel->receiver;
+
+	if (message->kind == SLOT_INLINE)
+		return;
+	if (message->import)
+		flowipc__courier_release(channel->courier, message->import);
+	atomic_store_explicit(
+		&channel->mine.releases[receiver->released % FLOWIPC__LOANS],
+		message->loan, memory_order_relaxed);
+	/* Pairs with the load in flowipc__loans_reclaim(). */
+	atomic_store_explicit(&channel->mine.cursor->released,
+			      ++receiver->released, memory_order_release);
+	if (!channel->closed)
+		flowipc__lane_ring(&receiver->lane);
+}
+
+static int protocol_error(struct flowipc_channel *channel, const char *what)
+{
+	return flowipc__channel_break(
+		channel, flowipc__fail(-EPROTO, "the peer sent %s", what));
+}
+
+/* Find the payload that a slot speaks of. Each of its words was read once. */
+static int payload_find(struct flowipc_message *message, uint32_t region)
+{
+	struct flowipc_channel *channel = message->channel;
+	struct outbox *theirs = &channel->theirs;
+	struct mapping mapping;
+	uint64_t end;
+	int err;
+
+	if (message->kind == SLOT_PAYLOAD) {
+		mapping.base = theirs->payload;
+		mapping.size = theirs->payload_bytes;
+	} else {
+		err = flowipc__courier_find(channel->courier, region,
+					    &message->import, &mapping);
+		if (err)
+			return err == -EACCES ?
+				       err :
+				       flowipc__channel_break(channel, err);
+	}
+	if (__builtin_add_overflow(message->offset, message->size, &end) ||
+	    end > mapping.size) {
+		if (message->import)
+			flowipc__courier_release(channel->courier,
+						 message->import);
+		return protocol_error(channel,
+				      "a message that is not in its region");
+	}
+	message->data = (unsigned char *)mapping.base + message->offset;
+	return 0;
+}
+
+static int slot_take(struct flowipc_channel *channel,
+		     struct flowipc_message *message)
+{
+	struct receiver *receiver = &channel->receiver;
+	const struct slot *slot =
+		&channel->theirs
+			 .slots[receiver->position & channel->theirs.slot_mask];
+	uint64_t sent_ns = flowipc__peek(slot->sent_ns);
+	uint32_t region;
+	int err = 0;
+
+	message->received = true;
+	message->type = flowipc__peek(slot->type);
+	message->correlation = flowipc__peek(slot->correlation);
+	message->kind = flowipc__peek(slot->kind);
+	message->size = flowipc__peek(slot->size);
+	switch (message->kind) {
+	case SLOT_INLINE:
+		if (message->size > FLOWIPC__INLINE_MAX)
+			return protocol_error(
+				channel, "a message that is not in its slot");
+		memcpy(message->bytes, slot->bytes, message->size);
+		message->data = message->bytes;
+		break;
+	case SLOT_PAYLOAD:
+	case SLOT_REGION:
+		message->loan = flowipc__peek(slot->loan);
+		message->offset = flowipc__peek(slot->offset);
+		region = flowipc__peek(slot->region);
+		err = payload_find(message, region);
+		break;
+	default:
+		return protocol_error(channel, "a message of unknown kind");
+	}
+	if (err && err != -EACCES)
+		return err;
+	slot_consumed(channel);
+	if (err) {
+		/* Revoked before we saw it: of no use to us, nor lent. */
+		flowipc__message_give_back(message);
+		return err;
+	}
+	if (FLOWIPC__TRACED(receive))
+		FLOWIPC__PROBE(receive, receiver->lane.stream,
+			       receiver->lane.label, message->type,
+			       message->size, sent_ns, flowipc__now());
+	return 0;
+}
+
+int flowipc_message_receive(struct flowipc_channel *channel,
+			    struct flowipc_message **message, int timeout_ms)
+{
+	struct receiver *receiver = &channel->receiver;
+	struct flowipc_message *new;
+	int err;
+
+	if (receiver->kept) {
+		*message = receiver->kept;
+		receiver->kept = NULL;
+		return 0;
+	}
+	err = flowipc__channel_error(channel);
+	if (err)
+		return err;
+	if (slot_arrived(channel))
+		flowipc__lane_awake(&receiver->lane);
+	else
+		err = flowipc__lane_wait(&receiver->lane, slot_arrived, channel,
+					 flowipc__deadline(timeout_ms));
+	if (err)
+		return err;
+	new = flowipc__message_get(channel, &receiver->unused);
+	if (!new)
+		return -ENOMEM;
+	err = slot_take(channel, new);
+	if (err) {
+		flowipc__message_put(new, &receiver->unused);
+		return err;
+	}
+	receiver->held++;
+	*message = new;
+	return 0;
+}
+
+ssize_t flowipc_receive(struct flowipc_channel *channel, void *buffer,
+			uint64_t capacity, int timeout_ms)
+{
+	struct flowipc_message *message;
+	ssize_t size;
+	int err;
+
+	err = flowipc_message_receive(channel, &message, timeout_ms);
+	if (err)
+		return err;
+	size = (ssize_t)message->size;
+	if (message->size > capacity) {
+		channel->receiver.kept = message;
+		return flowipc__fail(
+			-EMSGSIZE,
+			"the message has %llu bytes, the buffer %llu",
+			(unsigned long long)message->size,
+			(unsigned long long)capacity);
+	}
+	if (size)
+		memcpy(buffer, message->data, (size_t)size);
+	flowipc_message_release(message);
+	return size;
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+/* Sending: from a message to a slot of our ring. */
+#include <errno.h>
+#include <string.h>
+
+#include "channel.h"
+#include "courier.h"
+#include "error.h"
+#include "probes.h"
+
+static int slot_ready(void *context)
+{
+	struct flowipc_channel *channel = context;
+	struct sender *sender = &channel->sender;
+	uint64_t slots = channel->mine.slot_mask + 1;
+	uint64_t consumed;
+
+	/* Pairs with the store in slot_consumed(). */
+	consumed = atomic_load_explicit(&channel->theirs.cursor->consumed,
+					memory_order_acquire);
+	if (consumed - sender->consumed > sender->position - sender->consumed)
+		return flowipc__channel_break(
+			channel,
+			flowipc__fail(
+				-EPROTO,
+				"the peer consumed more messages than were sent"));
+	sender->consumed = consumed;
+	return sender->position - consumed < slots;
+}
+
+static int slot_wait(struct flowipc_channel *channel, int timeout_ms)
+{
+	struct sender *sender = &channel->sender;
+	int err;
+
+	if (sender->position - sender->consumed <= channel->mine.slot_mask)
+		return 0;
+	err = slot_ready(channel);
+	if (err)
+		return err < 0 ? err : 0;
+	return flowipc__lane_wait(&sender->lane, slot_ready, channel,
+				  flowipc__deadline(timeout_ms));
+}
+
+static void slot_publish(struct flowipc_channel *channel,
+			 const struct flowipc_message *message, uint32_t region)
+{
+	struct sender *sender = &channel->sender;
+	uint64_t position = sender->position++;
+	struct slot *slot =
+		&channel->mine.slots[position & channel->mine.slot_mask];
+	bool traced = FLOWIPC__TRACED(send);
+	uint64_t sent_ns = traced ? flowipc__now() : 0;
+
+	slot->type = message->type;
+	slot->correlation = message->correlation;
+	slot->sent_ns = sent_ns;
+	slot->kind = message->kind;
+	slot->size = message->size;
+	if (message->kind == SLOT_INLINE) {
+		memcpy(slot->bytes, message->bytes, message->size);
+	} else {
+		slot->loan = message->loan;
+		slot->region = region;
+		slot->offset = message->offset;
+	}
+	/* Pairs with the load in slot_arrived(). */
+	atomic_store_explicit(&slot->sequence, position + 1,
+			      memory_order_release);
+	flowipc__lane_ring(&sender->lane);
+	if (traced)
+		FLOWIPC__PROBE(send, sender->lane.stream, sender->lane.label,
+			       message->type, message->size, sent_ns);
+}
+
+int flowipc_message_send(struct flowipc_message *message, int timeout_ms)
+{
+	struct flowipc_channel *channel = message->channel;
+	struct sender *sender = &channel->sender;
+	uint32_t region = 0;
+	int err;
+
+	if (message->received)
+		return flowipc__fail(-EINVAL,
+				     "a received message cannot be sent on");
+	err = flowipc__channel_error(channel);
+	if (err)
+		return err;
+	if (flowipc__lane_hung_up(&sender->lane))
+		return -EPIPE;
+	err = slot_wait(channel, timeout_ms);
+	if (!err && message->kind == SLOT_REGION)
+		err = flowipc__courier_share(channel->courier, message->region,
+					     flowipc__deadline(timeout_ms),
+					     &region);
+	if (err)
+		return err;
+	if (message->kind != SLOT_INLINE)
+		flowipc__loan_sent(sender, message->loan);
+	slot_publish(channel, message, region);
+	sender->held--;
+	flowipc__message_put(message, &sender->unused);
+	return 0;
+}
+
+int flowipc_send(struct flowipc_channel *channel, const void *data,
+		 uint64_t size, int timeout_ms)
+{
+	struct flowipc_message *message;
+	int err;
+
+	err = flowipc_message_new(channel, size, timeout_ms, &message);
+	if (err)
+		return err;
+	if (size)
+		memcpy((void *)message->data, data, size);
+	err = flowipc_message_send(message, timeout_ms);
+	if (err)
+		flowipc_message_release(message);
+	return err;
+}
