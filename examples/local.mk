@@ -1,1 +1,31 @@
 # SPDX-License-Identifier: MIT
+noinst_PROGRAMS += \
+	examples/hello \
+	examples/hello-client \
+	examples/hello-server
+
+examples_hello_SOURCES = examples/hello.c
+examples_hello_client_SOURCES = examples/hello-client.c
+examples_hello_client_LDADD = lib/libflowipc.la
+examples_hello_server_SOURCES = examples/hello-server.c
+examples_hello_server_LDADD = lib/libflowipc.la
+
+filecache_sources = \
+	examples/filecache.c \
+	examples/filecache.h \
+	examples/filecache-client.c \
+	examples/filecache-files.c \
+	examples/filecache-main.c \
+	examples/filecache-make.c \
+	examples/filecache-report.c \
+	examples/filecache-server.c \
+	examples/filecache-socket.c
+
+if HAVE_XXHASH
+noinst_PROGRAMS += examples/filecache
+examples_filecache_SOURCES = $(filecache_sources)
+examples_filecache_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS) -pthread
+examples_filecache_LDADD = lib/libflowipc.la $(XXHASH_LIBS) -lpthread
+else
+EXTRA_DIST += $(filecache_sources)
+endif
