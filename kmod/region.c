@@ -97,8 +97,6 @@ static int region_fill(struct region *region)
 			return -EINTR;
 		cond_resched();
 
-		if (IS_ALIGNED(index, 1UL << COMPAT_HUGE_ORDER))
-			top = COMPAT_HUGE_ORDER;
 		order = min_t(unsigned int, top, ilog2(pages - index));
 		/* The page cache wants a block at a multiple of its size. */
 		if (index)
@@ -115,6 +113,9 @@ static int region_fill(struct region *region)
 			return err;
 
 		index += 1UL << order;
+		/* Perhaps there is one more huge block after all. */
+		if (IS_ALIGNED(index, 1UL << COMPAT_HUGE_ORDER))
+			top = COMPAT_HUGE_ORDER;
 	}
 
 	return 0;
