@@ -1,1 +1,76 @@
 # SPDX-License-Identifier: GPL-2.0-only
+#
+# The module's tests: one program for each behaviour, and selftests/kmod/run,
+# which runs those beside it. They need root and may take the machine down with
+# the module, so "make check" builds them and "make check-kmod" runs them in a
+# virtual machine.
+#
+# Linked statically, to be brought along anywhere, and never with a sanitizer:
+# it is the module that is tested.
+
+EXTRA_DIST += selftests/kmod/run
+
+kmod_selftests = \
+	selftests/kmod/account \
+	selftests/kmod/channel \
+	selftests/kmod/claim \
+	selftests/kmod/device \
+	selftests/kmod/grant \
+	selftests/kmod/lifetime \
+	selftests/kmod/region \
+	selftests/kmod/revoke
+
+check_PROGRAMS += $(kmod_selftests)
+
+kmod_selftests_headers = selftests/kmod/harness.h selftests/kmod/objects.h
+kmod_selftests_cflags = -std=gnu11 $(WARN_CFLAGS) -pthread
+kmod_selftests_ldflags = -all-static -pthread
+
+selftests_kmod_account_SOURCES = selftests/kmod/account.c $(kmod_selftests_headers)
+selftests_kmod_account_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_account_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_channel_SOURCES = selftests/kmod/channel.c $(kmod_selftests_headers)
+selftests_kmod_channel_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_channel_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_claim_SOURCES = selftests/kmod/claim.c $(kmod_selftests_headers)
+selftests_kmod_claim_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_claim_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_device_SOURCES = selftests/kmod/device.c $(kmod_selftests_headers)
+selftests_kmod_device_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_device_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_grant_SOURCES = selftests/kmod/grant.c $(kmod_selftests_headers)
+selftests_kmod_grant_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_grant_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_lifetime_SOURCES = selftests/kmod/lifetime.c $(kmod_selftests_headers)
+selftests_kmod_lifetime_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_lifetime_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_region_SOURCES = selftests/kmod/region.c $(kmod_selftests_headers)
+selftests_kmod_region_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_region_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_revoke_SOURCES = selftests/kmod/revoke.c $(kmod_selftests_headers)
+selftests_kmod_revoke_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_revoke_LDFLAGS = $(kmod_selftests_ldflags)
+
+# The programs and run together in one directory, for who takes them elsewhere.
+kmod-selftests: $(kmod_selftests)
+	@test $(top_srcdir)/selftests/kmod -ef selftests/kmod || \
+		cp -f $(top_srcdir)/selftests/kmod/run selftests/kmod/run
+
+check-kmod: kmod-selftests
+	LIBTOOL='$(abs_top_builddir)/libtool' \
+	$(top_srcdir)/selftests/vm/run --no-insmod --timeout 900 \
+		$(kmod_selftests:%=--file %) -- selftests/kmod/run
+
+kmod-selftests-clean:
+	-test $(top_srcdir)/selftests/kmod -ef selftests/kmod || \
+		rm -f selftests/kmod/run
+
+PHONY_TARGETS += check-kmod kmod-selftests
+clean_local += kmod-selftests-clean

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Claims: who may have a grant, and that nobody else then has it. */
+#include <pthread.h>
+
+#include "harness.h"
+#include "objects.h"
+
+#define SIZE	(4 * PAGE)
+
+FIXTURE(claim) {
+	int device;
+	int region;
+	int grant;
+};
+
+FIXTURE_SETUP(claim)
+{
+	self->device = device_open();
+	ASSERT_LE(0, self->device);
+	self->region = region_create(self->device, SIZE);
+	ASSERT_LE(0, self->region);
+	self->grant = grant_create(self->region, PAGE, 2 * PAGE, READ);
+	ASSERT_LE(0, self->grant);
+}
+
+FIXTURE_TEARDOWN(claim)
+{
+}
+
+static char *map_grant(int grant)
+{
+	return map_at(grant, PAGE, PROT_READ, PAGE);
+}
+
+TEST_F(claim, tells_what_was_granted)
+{
+	struct flowipc_claim claim = {};
+	int rw = grant_create(self->region, 0, SIZE, READ | WRITE);
+
+	ASSERT_EQ(0, ioctl(self->grant, FLOWIPC_IOC_CLAIM, &claim));
+	EXPECT_EQ(READ, claim.rights);
+	EXPECT_EQ(PAGE, claim.offset);
+	EXPECT_EQ(2 * PAGE, claim.length);
+	EXPECT_EQ(SIZE, claim.region_size);
+
+	ASSERT_EQ(0, ioctl(rw, FLOWIPC_IOC_CLAIM, &claim));
+	EXPECT_EQ(READ | WRITE, claim.rights);
+	EXPECT_EQ(0, claim.offset);
+	EXPECT_EQ(SIZE, claim.length);
+}
+
+TEST_F(claim, comes_before_mmap)
+{
+	EXPECT_ERRNO(EACCES, map_grant(self->grant));
+	ASSERT_EQ(0, grant_claim(self->grant));
+	EXPECT_NE(MAP_FAILED, map_grant(self->grant));
+}
+
+TEST_F(claim, again_by_the_same_process_is_no_error)
+{
+	ASSERT_EQ(0, grant_claim(self->grant));
+	EXPECT_EQ(0, grant_claim(self->grant));
+	EXPECT_NE(MAP_FAILED, map_grant(self->grant));
+}
+
+TEST_F(claim, by_a_second_process_is_refused)
+{
+	pid_t child;
+
+	ASSERT_EQ(0, grant_claim(self->grant));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		EXPECT_ERRNO(EBUSY, grant_claim(self->grant));
+		EXPECT_ERRNO(EACCES, map_grant(self->grant));
+		/* Being an owner of the region does not help. */
+		EXPECT_NE(MAP_FAILED, map(self->region, SIZE, PROT_READ));
+		_exit(0);
+	}
+	ASSERT_EQ(0, reap(child));
+	EXPECT_NE(MAP_FAILED, map_grant(self->grant));
+}
+
+TEST_F(claim, of_a_dead_process_does_not_come_back)
+{
+	pid_t child = fork();
+	int i;
+
+	ASSERT_LE(0, child);
+	if (!child)
+		_exit(grant_claim(self->grant) ? 1 : 0);
+	ASSERT_EQ(0, reap(child));
+
+	EXPECT_ERRNO(EBUSY, grant_claim(self->grant));
+	EXPECT_ERRNO(EACCES, map_grant(self->grant));
+
+	/* Nor does a later process get it which looks the same to the kernel. */
+	for (i = 0; i < 64; i++) {
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child) {
+			EXPECT_ERRNO(EACCES, map_grant(self->grant));
+			EXPECT_ERRNO(EBUSY, grant_claim(self->grant));
+			_exit(0);
+		}
+		ASSERT_EQ(0, reap(child));
+	}
+}
+
+TEST_F(claim, race_has_one_winner)
+{
+	int sockets[2], round, i, winners;
+	pid_t child[4];
+
+	for (round = 0; round < 20; round++) {
+		int grant = grant_create(self->region, PAGE, PAGE, READ);
+
+		ASSERT_TRUE(socket_pair(sockets));
+		for (i = 0; i < 4; i++) {
+			child[i] = fork();
+			ASSERT_LE(0, child[i]);
+			if (!child[i]) {
+				bool won;
+
+				hear(sockets[1]);
+				won = !grant_claim(grant);
+				if (!won)
+					EXPECT_EQ(EBUSY, errno);
+				EXPECT_EQ(won, map_grant(grant) != MAP_FAILED);
+				_exit(won ? 10 : 11);
+			}
+		}
+		for (i = 0; i < 4; i++)
+			ASSERT_TRUE(tell(sockets[0]));
+		for (i = 0, winners = 0; i < 4; i++)
+			winners += reap(child[i]) == 10;
+		ASSERT_EQ(1, winners);
+		close(sockets[0]);
+		close(sockets[1]);
+		close(grant);
+	}
+}
+
+static int child_status(bool (*become_who)(void), int grant)
+{
+	pid_t child = fork();
+
+	if (!child) {
+		ASSERT_TRUE(become_who());
+		if (grant_claim(grant))
+			_exit(errno);
+		_exit(map_grant(grant) == MAP_FAILED ? 200 : 0);
+	}
+
+	return reap(child);
+}
+
+static bool become_root(void)
+{
+	return true;
+}
+
+static bool become_group_member(void)
+{
+	const gid_t group = GROUP;
+
+	return become(USER, USER, 1, &group);
+}
+
+static bool become_group(void)
+{
+	return become(USER, GROUP, 0, NULL);
+}
+
+/* A set-uid program run by the user. */
+static bool become_user_by_effect(void)
+{
+	return !setresuid(0, USER, 0);
+}
+
+static bool become_user_in_name(void)
+{
+	return !setresuid(USER, 0, USER);
+}
+
+static int grant_for(struct claim *self, uint32_t flags)
+{
+	int grant = grant_create_for(self->region, PAGE, PAGE, READ, flags,
+				     flags & FLOWIPC_GRANT_UID ? USER : 0,
+				     flags & FLOWIPC_GRANT_GID ? GROUP : 0);
+
+	ASSERT_LE(0, grant);
+
+	return grant;
+}
+
+TEST_F(claim, needs_the_uid)
+{
+	int grant = grant_for(self, FLOWIPC_GRANT_UID);
+
+	/* Root is not the user either, whatever it may do elsewhere. */
+	EXPECT_EQ(EPERM, child_status(become_root, grant));
+	EXPECT_EQ(EPERM, child_status(become_user_in_name, grant));
+	/* A refusal does not claim. */
+	EXPECT_EQ(0, child_status(become_user, grant));
+	EXPECT_EQ(EBUSY, child_status(become_user, grant));
+
+	grant = grant_for(self, FLOWIPC_GRANT_UID);
+	EXPECT_EQ(0, child_status(become_user_by_effect, grant));
+}
+
+TEST_F(claim, needs_the_gid)
+{
+	int grant = grant_for(self, FLOWIPC_GRANT_GID);
+
+	EXPECT_EQ(EPERM, child_status(become_root, grant));
+	EXPECT_EQ(EPERM, child_status(become_user, grant));
+	EXPECT_EQ(0, child_status(become_group_member, grant));
+
+	grant = grant_for(self, FLOWIPC_GRANT_GID);
+	EXPECT_EQ(0, child_status(become_group, grant));
+}
+
+TEST_F(claim, needs_both_uid_and_gid)
+{
+	int grant = grant_for(self, FLOWIPC_GRANT_UID | FLOWIPC_GRANT_GID);
+
+	EXPECT_EQ(EPERM, child_status(become_user, grant));
+	EXPECT_EQ(EPERM, child_status(become_root, grant));
+	EXPECT_EQ(0, child_status(become_group_member, grant));
+}
+
+TEST_F(claim, by_uid_0_is_a_condition_too)
+{
+	int grant = grant_create_for(self->region, PAGE, PAGE, READ,
+				     FLOWIPC_GRANT_UID, 0, 0);
+
+	ASSERT_LE(0, grant);
+	EXPECT_EQ(EPERM, child_status(become_user, grant));
+	EXPECT_EQ(0, child_status(become_root, grant));
+}
+
+TEST_F(claim, is_not_made_by_a_refused_call)
+{
+	struct flowipc_claim *claim = mmap(NULL, PAGE, PROT_READ,
+					   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct flowipc_claim bad = { .flags = 1 };
+
+	ASSERT_NE(MAP_FAILED, claim);
+	EXPECT_ERRNO(EFAULT, ioctl(self->grant, FLOWIPC_IOC_CLAIM, claim));
+	EXPECT_ERRNO(EINVAL, ioctl(self->grant, FLOWIPC_IOC_CLAIM, &bad));
+	EXPECT_ERRNO(EACCES, map_grant(self->grant));
+	/* Somebody else can still have it. */
+	EXPECT_EQ(0, child_status(become_root, self->grant));
+}
+
+TEST_F(claim, is_not_inherited_by_a_child)
+{
+	char *memory;
+	pid_t child;
+
+	ASSERT_EQ(0, grant_claim(self->grant));
+	memory = map_grant(self->grant);
+	ASSERT_NE(MAP_FAILED, memory);
+	ASSERT_EQ(0, touch_read(memory));
+
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		EXPECT_EQ(SIGSEGV, touch_read(memory));
+		EXPECT_ERRNO(EACCES, map_grant(self->grant));
+		_exit(0);
+	}
+	ASSERT_EQ(0, reap(child));
+	EXPECT_EQ(0, touch_read(memory));
+}
+
+/* The claimer can ask for the mapping to be inherited; it is of no use. */
+TEST_F(claim, is_not_inherited_in_spite_of_madv_dofork)
+{
+	char *memory;
+	pid_t child;
+
+	ASSERT_EQ(0, grant_claim(self->grant));
+	memory = map_grant(self->grant);
+	ASSERT_NE(MAP_FAILED, memory);
+	ASSERT_EQ(0, touch_read(memory));
+	madvise(memory, PAGE, MADV_DOFORK);
+
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		EXPECT_NE(0, touch_read(memory));
+		_exit(0);
+	}
+	ASSERT_EQ(0, reap(child));
+	EXPECT_EQ(0, touch_read(memory));
+}
+
+static void *map_in_thread(void *grant)
+{
+	return map_grant(*(int *)grant);
+}
+
+TEST_F(claim, holds_for_all_threads)
+{
+	pthread_t thread;
+	void *memory;
+
+	ASSERT_EQ(0, grant_claim(self->grant));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, map_in_thread, &self->grant));
+	ASSERT_EQ(0, pthread_join(thread, &memory));
+	ASSERT_NE(MAP_FAILED, memory);
+	EXPECT_EQ(0, touch_read(memory));
+}
+
+/* The other half of this test, run by exec in the process of the claim. */
+static int after_exec(int grant)
+{
+	if (map_grant(grant) != MAP_FAILED || errno != EACCES)
+		return 1;
+	if (!grant_claim(grant) || errno != EBUSY)
+		return 2;
+
+	return 0;
+}
+
+TEST_F(claim, ends_at_exec)
+{
+	char number[16];
+	pid_t child = fork();
+
+	ASSERT_LE(0, child);
+	if (!child) {
+		ASSERT_EQ(0, grant_claim(self->grant));
+		ASSERT_NE(MAP_FAILED, map_grant(self->grant));
+		ASSERT_EQ(0, fcntl(self->grant, F_SETFD, 0));
+		snprintf(number, sizeof(number), "%d", self->grant);
+		execl("/proc/self/exe", "claim", "--after-exec", number, NULL);
+		ASSERT_TRUE(false);
+	}
+	EXPECT_EQ(0, reap(child));
+}
+
+TEST_F(claim, of_a_received_grant)
+{
+	int sockets[2];
+	pid_t child;
+
+	ASSERT_TRUE(socket_pair(sockets));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		int grant;
+		char *memory;
+
+		close(self->grant);
+		close(self->region);
+		close(self->device);
+		grant = recv_fd(sockets[1]);
+		ASSERT_LE(0, grant);
+		ASSERT_EQ(0, grant_claim(grant));
+		memory = map_grant(grant);
+		ASSERT_NE(MAP_FAILED, memory);
+		EXPECT_EQ(0, touch_read(memory));
+		_exit(0);
+	}
+	ASSERT_TRUE(send_fd(sockets[0], self->grant));
+	ASSERT_EQ(0, reap(child));
+	/* The sender's descriptor is of the same grant. */
+	EXPECT_ERRNO(EBUSY, grant_claim(self->grant));
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "--after-exec"))
+		return after_exec(atoi(argv[2]));
+
+	return harness_main(argc, argv);
+}

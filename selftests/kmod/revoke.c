@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Revocation: when REVOKE has returned, the peer has nothing left. */
+#include <pthread.h>
+#include <sys/epoll.h>
+
+#include "harness.h"
+#include "objects.h"
+
+#define SIZE	(16 * PAGE)
+
+/* A region whose pages 4 to 7 are granted, claimed and mapped by us. */
+FIXTURE(revoke) {
+	int device;
+	int region;
+	char *owner;
+	int grant;
+	char *peer;
+};
+
+FIXTURE_SETUP(revoke)
+{
+	self->device = device_open();
+	ASSERT_LE(0, self->device);
+	self->region = region_create(self->device, SIZE);
+	ASSERT_LE(0, self->region);
+	self->owner = map(self->region, SIZE, PROT_READ | PROT_WRITE);
+	ASSERT_NE(MAP_FAILED, self->owner);
+	memset(self->owner, 1, SIZE);
+
+	self->grant = grant_create(self->region, 4 * PAGE, 4 * PAGE, READ | WRITE);
+	ASSERT_LE(0, self->grant);
+	ASSERT_EQ(0, grant_claim(self->grant));
+	self->peer = map_at(self->grant, 4 * PAGE, PROT_READ | PROT_WRITE, 4 * PAGE);
+	ASSERT_NE(MAP_FAILED, self->peer);
+	ASSERT_EQ(0, touch_write(self->peer));
+}
+
+FIXTURE_TEARDOWN(revoke)
+{
+}
+
+TEST_F(revoke, bad_arguments_are_refused)
+{
+	struct flowipc_revoke arg = {
+		.flags = FLOWIPC_REVOKE_ALL, .grant_fd = self->grant,
+	};
+	int other = region_create(self->device, SIZE);
+	int theirs = grant_create(other, 0, PAGE, READ);
+	int ends[2], closed;
+
+	ASSERT_LE(0, theirs);
+	ASSERT_EQ(0, channel_create(self->device, ends));
+	closed = dup(self->grant);
+	ASSERT_EQ(0, close(closed));
+
+	EXPECT_ERRNO(EINVAL, ioctl(self->region, FLOWIPC_IOC_REVOKE, &arg));
+	EXPECT_ERRNO(EBADF, grant_revoke(self->region, -1));
+	EXPECT_ERRNO(EBADF, grant_revoke(self->region, closed));
+	EXPECT_ERRNO(EBADF, grant_revoke(self->region, 1 << 20));
+	EXPECT_ERRNO(EBADF, grant_revoke(self->region, INT32_MIN));
+	EXPECT_ERRNO(EINVAL, grant_revoke(self->region, theirs));
+	EXPECT_ERRNO(EINVAL, grant_revoke(self->region, self->region));
+	EXPECT_ERRNO(EINVAL, grant_revoke(self->region, self->device));
+	EXPECT_ERRNO(EINVAL, grant_revoke(self->region, ends[0]));
+	EXPECT_ERRNO(EINVAL, grant_revoke(self->region, STDOUT_FILENO));
+
+	EXPECT_EQ(0, touch_read(self->peer));
+	EXPECT_EQ(0, grant_claim(theirs));
+}
+
+TEST_F(revoke, access_raises_sigbus)
+{
+	ASSERT_EQ(0, grant_revoke(self->region, self->grant));
+	EXPECT_EQ(SIGBUS, touch_read(self->peer));
+	EXPECT_EQ(SIGBUS, touch_write(self->peer));
+	/* A page that was never touched before. */
+	EXPECT_EQ(SIGBUS, touch_read(self->peer + 3 * PAGE));
+}
+
+TEST_F_SIGNAL(revoke, sigbus_kills, SIGBUS)
+{
+	ASSERT_EQ(0, grant_revoke(self->region, self->grant));
+	*(volatile char *)self->peer = 1;
+}
+
+TEST_F(revoke, nothing_new_can_be_had)
+{
+	int copy = dup(self->grant);
+
+	ASSERT_EQ(0, grant_revoke(self->region, self->grant));
+	EXPECT_ERRNO(EACCES, map_at(self->grant, PAGE, PROT_READ, 4 * PAGE));
+	EXPECT_ERRNO(EACCES, map_at(copy, PAGE, PROT_READ, 4 * PAGE));
+	EXPECT_ERRNO(EACCES, grant_claim(self->grant));
+	/* Old mappings do not come back by these. */
+	madvise(self->peer, 4 * PAGE, MADV_DONTNEED);
+	EXPECT_NE(0, madvise(self->peer, 4 * PAGE, MADV_POPULATE_READ));
+	mprotect(self->peer, 4 * PAGE, PROT_READ);
+	mprotect(self->peer, 4 * PAGE, PROT_READ | PROT_WRITE);
+	EXPECT_EQ(SIGBUS, touch_read(self->peer));
+	EXPECT_ERRNO(EFAULT, write(STDOUT_FILENO, self->peer, 1));
+}
+
+TEST_F(revoke, before_the_claim)
+{
+	int grant = grant_create(self->region, 0, PAGE, READ);
+
+	ASSERT_LE(0, grant);
+	ASSERT_EQ(0, grant_revoke(self->region, grant));
+	EXPECT_ERRNO(EACCES, grant_claim(grant));
+	EXPECT_ERRNO(EACCES, map(grant, PAGE, PROT_READ));
+}
+
+TEST_F(revoke, twice_is_no_error)
+{
+	ASSERT_EQ(0, grant_revoke(self->region, self->grant));
+	EXPECT_EQ(0, grant_revoke(self->region, self->grant));
+	EXPECT_EQ(0, grant_revoke_all(self->region));
+	EXPECT_EQ(0, grant_revoke_all(self->region));
+}
+
+TEST_F(revoke, leaves_the_owner_and_other_grants_alone)
+{
+	/* The same pages, and some more. */
+	int grant = grant_create(self->region, 2 * PAGE, 8 * PAGE, READ);
+	char *other;
+	int i;
+
+	ASSERT_EQ(0, grant_claim(grant));
+	other = map_at(grant, 8 * PAGE, PROT_READ, 2 * PAGE);
+	ASSERT_NE(MAP_FAILED, other);
+	ASSERT_EQ(0, touch_read(other + 3 * PAGE));
+
+	ASSERT_EQ(0, grant_revoke(self->region, self->grant));
+	for (i = 0; i < 8; i++)
+		EXPECT_EQ(0, touch_read(other + i * PAGE));
+	for (i = 0; i < 16; i++)
+		EXPECT_EQ(0, touch_write(self->owner + i * PAGE));
+	self->owner[5 * PAGE] = 55;
+	EXPECT_EQ(55, other[3 * PAGE]);
+	EXPECT_NE(MAP_FAILED, map_at(grant, PAGE, PROT_READ, 4 * PAGE));
+}
+
+TEST_F(revoke, all)
+{
+	int grants[8], i;
+	char *memory[8];
+	struct flowipc_region_info info;
+
+	for (i = 0; i < 8; i++) {
+		grants[i] = grant_create(self->region, i * PAGE, PAGE, READ);
+		ASSERT_EQ(0, grant_claim(grants[i]));
+		memory[i] = map_at(grants[i], PAGE, PROT_READ, i * PAGE);
+		ASSERT_NE(MAP_FAILED, memory[i]);
+		ASSERT_EQ(0, touch_read(memory[i]));
+	}
+	ASSERT_EQ(0, grant_revoke_all(self->region));
+	for (i = 0; i < 8; i++) {
+		struct pollfd poll_grant = { .fd = grants[i] };
+
+		EXPECT_EQ(SIGBUS, touch_read(memory[i]));
+		EXPECT_EQ(1, poll(&poll_grant, 1, 0));
+		EXPECT_EQ(POLLHUP, poll_grant.revents);
+	}
+	EXPECT_EQ(SIGBUS, touch_read(self->peer));
+	EXPECT_EQ(0, touch_write(self->owner));
+	ASSERT_EQ(0, region_info(self->region, &info));
+	EXPECT_EQ(0, info.grants);
+
+	/* The region can be granted again. */
+	grants[0] = grant_create(self->region, 0, PAGE, READ);
+	ASSERT_EQ(0, grant_claim(grants[0]));
+	EXPECT_NE(MAP_FAILED, map(grants[0], PAGE, PROT_READ));
+}
+
+TEST_F(revoke, is_counted)
+{
+	struct flowipc_region_info info;
+
+	ASSERT_EQ(0, region_info(self->region, &info));
+	EXPECT_EQ(1, info.grants);
+	EXPECT_EQ(1, info.claims);
+	ASSERT_EQ(0, grant_revoke(self->region, self->grant));
+	ASSERT_EQ(0, region_info(self->region, &info));
+	EXPECT_EQ(0, info.grants);
+	EXPECT_EQ(0, info.claims);
+}
+
+TEST_F(revoke, is_reported_by_poll)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct pollfd poll_grant = { .fd = self->grant, .events = POLLIN };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	int sockets[2];
+	pid_t child;
+
+	ASSERT_EQ(0, poll(&poll_grant, 1, 0));
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, self->grant, &event));
+	ASSERT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+
+	ASSERT_TRUE(socket_pair(sockets));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		ASSERT_TRUE(tell(sockets[1]));
+		/* Asleep, most likely, when it happens. */
+		ASSERT_EQ(1, poll(&poll_grant, 1, 30000));
+		EXPECT_EQ(POLLHUP, poll_grant.revents);
+		_exit(0);
+	}
+	ASSERT_TRUE(hear(sockets[0]));
+	sleep_ms(20);
+	ASSERT_EQ(0, grant_revoke(self->region, self->grant));
+	ASSERT_EQ(0, reap(child));
+	ASSERT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+	EXPECT_EQ(EPOLLHUP, event.events);
+}
+
+TEST_F(revoke, reaches_another_process)
+{
+	int grant = grant_create(self->region, 0, SIZE, READ);
+	int sockets[2];
+	pid_t child;
+
+	ASSERT_TRUE(socket_pair(sockets));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		char *memory;
+		int i;
+
+		ASSERT_EQ(0, grant_claim(grant));
+		memory = map(grant, SIZE, PROT_READ);
+		ASSERT_NE(MAP_FAILED, memory);
+		for (i = 0; i < 8; i++)
+			ASSERT_EQ(0, touch_read(memory + i * PAGE));
+		ASSERT_TRUE(tell(sockets[1]));
+		ASSERT_TRUE(hear(sockets[1]));
+		for (i = 0; i < 16; i++)
+			EXPECT_EQ(SIGBUS, touch_read(memory + i * PAGE));
+		_exit(0);
+	}
+	ASSERT_TRUE(hear(sockets[0]));
+	ASSERT_EQ(0, grant_revoke(self->region, grant));
+	ASSERT_TRUE(tell(sockets[0]));
+	ASSERT_EQ(0, reap(child));
+}
+
+TEST_F(revoke, reaches_2_mib_mappings)
+{
+	int region = region_create(self->device, 4 * HUGE);
+	char *owner = map(region, 4 * HUGE, PROT_READ | PROT_WRITE);
+	int left = grant_create(region, 0, 2 * HUGE, READ);
+	int right = grant_create(region, 2 * HUGE, 2 * HUGE, READ);
+	char *peer_left, *peer_right;
+
+	ASSERT_NE(MAP_FAILED, owner);
+	memset(owner, 3, 4 * HUGE);
+	ASSERT_EQ(0, grant_claim(left));
+	ASSERT_EQ(0, grant_claim(right));
+	peer_left = map(left, 2 * HUGE, PROT_READ);
+	peer_right = map_at(right, 2 * HUGE, PROT_READ, 2 * HUGE);
+	ASSERT_NE(MAP_FAILED, peer_left);
+	ASSERT_NE(MAP_FAILED, peer_right);
+	ASSERT_EQ(0, touch_read(peer_left));
+	ASSERT_EQ(0, touch_read(peer_left + HUGE));
+	ASSERT_EQ(0, touch_read(peer_right));
+
+	ASSERT_EQ(0, grant_revoke(region, left));
+	EXPECT_EQ(SIGBUS, touch_read(peer_left));
+	EXPECT_EQ(SIGBUS, touch_read(peer_left + HUGE + PAGE));
+	EXPECT_EQ(0, touch_read(peer_right));
+	EXPECT_EQ(3, owner[0]);
+	EXPECT_EQ(3, owner[4 * HUGE - 1]);
+}
+
+/*
+ * The race which a revocation without the folio locks loses: a fault that has
+ * passed its check puts the page back after it was taken out.
+ *
+ * The peer takes its pages out and faults them in again, all the time, with two
+ * threads. After the revocation the owner writes 2, which the peer must not see
+ * however long it goes on looking.
+ */
+#define RACE_ROUNDS	150
+
+struct race {
+	char *memory;
+	uint64_t size;
+	volatile int started;
+};
+
+static void race_stop(int signal)
+{
+	(void)signal;
+	_exit(0);
+}
+
+static void *race_peer(void *arg)
+{
+	struct race *race = arg;
+	volatile char *memory = race->memory;
+	uint64_t at;
+
+	for (;;) {
+		for (at = 0; at < race->size; at += PAGE)
+			if (memory[at] != 1)
+				_exit(1);
+		race->started = 1;
+		madvise(race->memory, race->size, MADV_DONTNEED);
+	}
+
+	return NULL;
+}
+
+static void race_child(int grant, uint64_t size, int socket)
+{
+	struct race race = { .size = size };
+	pthread_t thread[2];
+
+	signal(SIGBUS, race_stop);
+	ASSERT_EQ(0, grant_claim(grant));
+	race.memory = map(grant, size, PROT_READ);
+	ASSERT_NE(MAP_FAILED, race.memory);
+	ASSERT_EQ(0, pthread_create(&thread[0], NULL, race_peer, &race));
+	ASSERT_EQ(0, pthread_create(&thread[1], NULL, race_peer, &race));
+	while (!race.started)
+		sched_yield();
+	ASSERT_TRUE(tell(socket));
+	pthread_join(thread[0], NULL);
+}
+
+static void race_run(int device, uint64_t size, bool all)
+{
+	int region, sockets[2], grant, round;
+	char *owner;
+	pid_t child;
+
+	region = region_create(device, size);
+	ASSERT_LE(0, region);
+	owner = map(region, size, PROT_READ | PROT_WRITE);
+	ASSERT_NE(MAP_FAILED, owner);
+
+	for (round = 0; round < RACE_ROUNDS; round++) {
+		memset(owner, 1, size);
+		grant = grant_create(region, 0, size, READ);
+		ASSERT_LE(0, grant);
+		ASSERT_TRUE(socket_pair(sockets));
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child) {
+			race_child(grant, size, sockets[1]);
+			_exit(2);
+		}
+		close(sockets[1]);
+		ASSERT_TRUE(hear(sockets[0]));
+		if (all)
+			ASSERT_EQ(0, grant_revoke_all(region));
+		else
+			ASSERT_EQ(0, grant_revoke(region, grant));
+		memset(owner, 2, size);
+		ASSERT_EQ(0, reap(child));
+		close(sockets[0]);
+		close(grant);
+	}
+}
+
+TEST_F_TIMEOUT(revoke, wins_every_race_of_small_pages, 300)
+{
+	race_run(self->device, 8 * PAGE, false);
+}
+
+TEST_F_TIMEOUT(revoke, wins_every_race_of_huge_pages, 300)
+{
+	race_run(self->device, 2 * HUGE, true);
+}
+
+/* Two revocations at once: neither returns before the work is done. */
+struct revoker {
+	int region;
+	int grant;
+	char *peer;
+	pthread_barrier_t *start;
+};
+
+static void *revoke_and_look(void *arg)
+{
+	struct revoker *revoker = arg;
+	int ends[2];
+
+	if (pipe(ends))
+		return "pipe";
+	pthread_barrier_wait(revoker->start);
+	if (grant_revoke(revoker->region, revoker->grant))
+		return "revoke";
+	/* write() looks without a signal, which threads would share. */
+	if (write(ends[1], revoker->peer, 1) != -1)
+		return "readable";
+	close(ends[0]);
+	close(ends[1]);
+
+	return NULL;
+}
+
+TEST_F(revoke, by_two_threads_at_once)
+{
+	const uint64_t size = 512 * PAGE;
+	int round;
+
+	for (round = 0; round < 50; round++) {
+		int region = region_create(self->device, size);
+		int grant = grant_create(region, 0, size, READ);
+		pthread_barrier_t start;
+		struct revoker revoker = { region, grant, NULL, &start };
+		pthread_t thread[2];
+		void *result[2];
+		int i;
+
+		ASSERT_EQ(0, grant_claim(grant));
+		revoker.peer = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE, grant, 0);
+		ASSERT_NE(MAP_FAILED, revoker.peer);
+		pthread_barrier_init(&start, NULL, 2);
+		for (i = 0; i < 2; i++)
+			ASSERT_EQ(0, pthread_create(&thread[i], NULL, revoke_and_look, &revoker));
+		for (i = 0; i < 2; i++) {
+			ASSERT_EQ(0, pthread_join(thread[i], &result[i]));
+			if (result[i])
+				ASSERT_STREQ("", (char *)result[i]);
+		}
+		pthread_barrier_destroy(&start);
+		munmap(revoker.peer, size);
+		close(grant);
+		close(region);
+	}
+}
+
+TEST_F(revoke, while_the_grant_is_closed_and_made)
+{
+	int round, other;
+
+	/* REVOKE_ALL walks the list which another process changes. */
+	other = fork();
+	ASSERT_LE(0, other);
+	if (!other) {
+		for (;;) {
+			int grant = grant_create(self->region, 0, PAGE, READ);
+
+			if (grant == -1)
+				_exit(1);
+			grant_claim(grant);
+			munmap(map(grant, PAGE, PROT_READ), PAGE);
+			close(grant);
+		}
+	}
+	for (round = 0; round < 2000; round++)
+		ASSERT_EQ(0, grant_revoke_all(self->region));
+	ASSERT_EQ(0, kill(other, SIGKILL));
+	ASSERT_EQ(256 + SIGKILL, reap(other));
+}
+
+HARNESS_MAIN
