@@ -172,6 +172,13 @@ bool sync_poll(int sync, int milliseconds)
 	return sys(poll(&poller, 1, milliseconds)) > 0;
 }
 
+bool sync_try(int sync, int milliseconds, uint64_t *number)
+{
+	return sync_poll(sync, milliseconds) &&
+	       recv(sync, number, sizeof(*number), MSG_WAITALL) ==
+	       sizeof(*number);
+}
+
 uint64_t sync_get(int sync)
 {
 	uint64_t number;

@@ -254,19 +254,21 @@ void test_deny_fds(bool deny)
 int test_shared_maps(const char *rights, struct map *maps, int count)
 {
 	FILE *file = fopen("/proc/self/maps", "re");
-	char line[512], got[5];
+	char line[512], got[5], name[64];
 	unsigned long start, end;
 	int found = 0;
 
 	check(file);
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%lx-%lx %4s", &start, &end, got) != 3 ||
-		    got[3] != 's' || strncmp(got, rights, strlen(rights)))
+		name[0] = '\0';
+		if (sscanf(line, "%lx-%lx %4s %*s %*s %*s %63[^\n]", &start,
+			   &end, got, name) < 3 || got[3] != 's' || strncmp(got, rights, strlen(rights)))
 			continue;
 		if (found < count) {
 			maps[found].start = start;
 			maps[found].end = end;
 			memcpy(maps[found].rights, got, sizeof(got));
+			memcpy(maps[found].name, name, sizeof(name));
 		}
 		found++;
 	}

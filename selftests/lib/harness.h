@@ -146,8 +146,10 @@ int peer_wait(struct peer *peer);
 
 void sync_put(int sync, uint64_t number);
 uint64_t sync_get(int sync);
-/* Whether a number is there within this time. */
+/* Whether a number is there within this time, or never will be. */
 bool sync_poll(int sync, int milliseconds);
+/* The same, taking the number; false also if the other process is gone. */
+bool sync_try(int sync, int milliseconds, uint64_t *number);
 
 /* A session with one channel between this process and a forked one */
 
@@ -189,6 +191,7 @@ struct map {
 	uintptr_t start;
 	uintptr_t end;
 	char rights[5];
+	char name[64];
 };
 
 /* Shared mappings of this process whose rights begin with those given. */
