@@ -8,32 +8,72 @@ lib_tests = \
 	selftests/lib/backend \
 	selftests/lib/region \
 	selftests/lib/session \
-	selftests/lib/admission
+	selftests/lib/admission \
+	selftests/lib/channel \
+	selftests/lib/message \
+	selftests/lib/flow \
+	selftests/lib/stream \
+	selftests/lib/death \
+	selftests/lib/hostile \
+	selftests/lib/meddling
 
 check_PROGRAMS += $(lib_tests)
 TESTS += $(lib_tests)
 
-lib_tests_harness = \
+check_LTLIBRARIES = selftests/lib/libharness.la
+selftests_lib_libharness_la_SOURCES = \
 	selftests/lib/harness.c \
 	selftests/lib/harness-peer.c \
 	selftests/lib/harness.h \
 	selftests/lib/harness-private.h
 lib_tests_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
-lib_tests_libs = lib/libflowipc.la $(CMOCKA_LIBS)
+selftests_lib_libharness_la_CFLAGS = $(lib_tests_cflags)
+lib_tests_libs = \
+	selftests/lib/libharness.la \
+	lib/libflowipc.la \
+	$(CMOCKA_LIBS)
 
-selftests_lib_backend_SOURCES = selftests/lib/backend.c $(lib_tests_harness)
+selftests_lib_backend_SOURCES = selftests/lib/backend.c
 selftests_lib_backend_CFLAGS = $(lib_tests_cflags)
 selftests_lib_backend_LDADD = $(lib_tests_libs)
 
-selftests_lib_region_SOURCES = selftests/lib/region.c $(lib_tests_harness)
+selftests_lib_region_SOURCES = selftests/lib/region.c
 selftests_lib_region_CFLAGS = $(lib_tests_cflags)
 selftests_lib_region_LDADD = $(lib_tests_libs)
 
-selftests_lib_session_SOURCES = selftests/lib/session.c $(lib_tests_harness)
+selftests_lib_session_SOURCES = selftests/lib/session.c
 selftests_lib_session_CFLAGS = $(lib_tests_cflags)
 selftests_lib_session_LDADD = $(lib_tests_libs)
 
-selftests_lib_admission_SOURCES = selftests/lib/admission.c $(lib_tests_harness)
+selftests_lib_admission_SOURCES = selftests/lib/admission.c
 selftests_lib_admission_CFLAGS = $(lib_tests_cflags)
 selftests_lib_admission_LDADD = $(lib_tests_libs)
+
+selftests_lib_channel_SOURCES = selftests/lib/channel.c
+selftests_lib_channel_CFLAGS = $(lib_tests_cflags)
+selftests_lib_channel_LDADD = $(lib_tests_libs)
+
+selftests_lib_message_SOURCES = selftests/lib/message.c
+selftests_lib_message_CFLAGS = $(lib_tests_cflags)
+selftests_lib_message_LDADD = $(lib_tests_libs)
+
+selftests_lib_flow_SOURCES = selftests/lib/flow.c
+selftests_lib_flow_CFLAGS = $(lib_tests_cflags)
+selftests_lib_flow_LDADD = $(lib_tests_libs)
+
+selftests_lib_stream_SOURCES = selftests/lib/stream.c
+selftests_lib_stream_CFLAGS = $(lib_tests_cflags)
+selftests_lib_stream_LDADD = $(lib_tests_libs)
+
+selftests_lib_death_SOURCES = selftests/lib/death.c
+selftests_lib_death_CFLAGS = $(lib_tests_cflags)
+selftests_lib_death_LDADD = $(lib_tests_libs)
+
+selftests_lib_hostile_SOURCES = selftests/lib/hostile.c
+selftests_lib_hostile_CFLAGS = $(lib_tests_cflags)
+selftests_lib_hostile_LDADD = $(lib_tests_libs)
+
+selftests_lib_meddling_SOURCES = selftests/lib/meddling.c
+selftests_lib_meddling_CFLAGS = $(lib_tests_cflags)
+selftests_lib_meddling_LDADD = $(lib_tests_libs)
 endif
