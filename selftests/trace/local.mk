@@ -13,8 +13,13 @@ selftests_trace_histogram_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 
 if HAVE_SDT
 
-check_PROGRAMS += selftests/trace/standin selftests/trace/traffic
+check_PROGRAMS += \
+	selftests/trace/refuse \
+	selftests/trace/standin \
+	selftests/trace/traffic
 TESTS += selftests/trace/run
+
+selftests_trace_refuse_SOURCES = selftests/trace/refuse.c
 
 selftests_trace_standin_SOURCES = \
 	selftests/trace/standin.c \
