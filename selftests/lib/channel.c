@@ -1,42 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Channels: opening, accepting, options, descriptors, and the end. */
+/* Channels: opening, accepting, options, and the end. */
 #include "harness.h"
-
-#include <poll.h>
-#include <sys/epoll.h>
-
-/* A session without a channel yet. */
-static void session_start(struct link *near, void (*run)(int sync, void *arg),
-			  void *arg)
-{
-	memset(near, 0, sizeof(*near));
-	ok(flowipc_listen("t", NULL, &near->server));
-	peer_start(&near->peer, run, arg);
-	near->sync = near->peer.sync;
-	ok(flowipc_accept(near->server, test_ms(10000), &near->session));
-}
-
-static struct flowipc_session *session_connect(void)
-{
-	struct flowipc_session *session;
-
-	ok(flowipc_connect("t", NULL, test_ms(10000), &session));
-	return session;
-}
-
-static void put(struct flowipc_channel *channel, uint64_t number)
-{
-	ok(flowipc_send(channel, &number, sizeof(number), test_ms(10000)));
-}
-
-static uint64_t take(struct flowipc_channel *channel)
-{
-	uint64_t number;
-
-	gives(flowipc_receive(channel, &number, sizeof(number),
-			      test_ms(10000)), sizeof(number));
-	return number;
-}
 
 /* A small payload area: on the device every page of it is really there. */
 static const struct flowipc_channel_opts *small(void)
@@ -50,17 +14,17 @@ static const struct flowipc_channel_opts *small(void)
 
 static void open_then_accept(int sync, void *arg)
 {
-	struct flowipc_session *session = session_connect();
+	struct flowipc_session *session = test_session_connect();
 	struct flowipc_channel *mine, *theirs;
 
 	(void)sync;
 	(void)arg;
 	ok(flowipc_channel_open(session, NULL, test_ms(10000), &mine));
 	ok(flowipc_channel_accept(session, NULL, test_ms(10000), &theirs));
-	put(mine, 1);
-	put(theirs, 2);
-	gives(take(mine), 3);
-	gives(take(theirs), 4);
+	test_put(mine, 1);
+	test_put(theirs, 2);
+	gives(test_take(mine), 3);
+	gives(test_take(theirs), 4);
 	flowipc_channel_close(mine);
 	flowipc_channel_close(theirs);
 	flowipc_session_close(session);
@@ -72,14 +36,14 @@ static void from_either_side(void **state)
 	struct link link;
 
 	(void)state;
-	session_start(&link, open_then_accept, NULL);
+	test_session_start(&link, open_then_accept, NULL);
 	ok(flowipc_channel_accept(link.session, NULL, test_ms(10000),
 				  &theirs));
 	ok(flowipc_channel_open(link.session, NULL, 0, &mine));
-	put(theirs, 3);
-	put(mine, 4);
-	gives(take(theirs), 1);
-	gives(take(mine), 2);
+	test_put(theirs, 3);
+	test_put(mine, 4);
+	gives(test_take(theirs), 1);
+	gives(test_take(mine), 2);
 	flowipc_channel_close(mine);
 	flowipc_channel_close(theirs);
 	link_stop(&link);
@@ -89,7 +53,7 @@ enum { MANY = 60 };
 
 static void open_many(int sync, void *arg)
 {
-	struct flowipc_session *session = session_connect();
+	struct flowipc_session *session = test_session_connect();
 	struct flowipc_channel *channels[MANY];
 	int i;
 
@@ -98,14 +62,14 @@ static void open_many(int sync, void *arg)
 		ok(flowipc_channel_open(session, small(), test_ms(10000),
 					&channels[i]));
 	for (i = MANY - 1; i >= 0; i--)
-		put(channels[i], (uint64_t)i);
+		test_put(channels[i], (uint64_t)i);
 	for (i = 0; i < MANY; i++)
-		gives(take(channels[i]), 1000 + i);
+		gives(test_take(channels[i]), 1000 + i);
 	/* every other one goes away, and the rest does not care */
 	for (i = 0; i < MANY; i += 2)
 		flowipc_channel_close(channels[i]);
 	for (i = 1; i < MANY; i += 2)
-		put(channels[i], (uint64_t)i);
+		test_put(channels[i], (uint64_t)i);
 	sync_get(sync);
 	for (i = 1; i < MANY; i += 2)
 		flowipc_channel_close(channels[i]);
@@ -120,17 +84,17 @@ static void many_channels(void **state)
 	int i;
 
 	(void)state;
-	session_start(&link, open_many, NULL);
+	test_session_start(&link, open_many, NULL);
 	for (i = 0; i < MANY; i++)
 		ok(flowipc_channel_accept(link.session, small(),
 					  test_ms(10000), &channels[i]));
 	for (i = 0; i < MANY; i++)
-		gives(take(channels[i]), i);
+		gives(test_take(channels[i]), i);
 	for (i = 0; i < MANY; i++)
-		put(channels[i], 1000 + (uint64_t)i);
+		test_put(channels[i], 1000 + (uint64_t)i);
 	for (i = 0; i < MANY; i++) {
 		if (i % 2)
-			gives(take(channels[i]), i);
+			gives(test_take(channels[i]), i);
 		else
 			gives(flowipc_receive(channels[i], &number,
 					      sizeof(number), test_ms(10000)),
@@ -144,12 +108,12 @@ static void many_channels(void **state)
 
 static void open_one_and_wait(int sync, void *arg)
 {
-	struct flowipc_session *session = session_connect();
+	struct flowipc_session *session = test_session_connect();
 	struct flowipc_channel *channel;
 
 	(void)arg;
 	ok(flowipc_channel_open(session, NULL, test_ms(10000), &channel));
-	put(channel, 5);
+	test_put(channel, 5);
 	sync_get(sync);
 	flowipc_channel_close(channel);
 	flowipc_session_close(session);
@@ -170,7 +134,7 @@ static void bad_options(void **state)
 	size_t i;
 
 	(void)state;
-	session_start(&link, open_one_and_wait, NULL);
+	test_session_start(&link, open_one_and_wait, NULL);
 	for (i = 0; i < sizeof(bad_slots) / sizeof(bad_slots[0]); i++) {
 		opts.slots = bad_slots[i];
 		gives(flowipc_channel_open(link.session, &opts, 100, &channel),
@@ -203,7 +167,7 @@ static void bad_options(void **state)
 	longer.later = 0;
 	ok(flowipc_channel_accept(link.session, &longer.opts, test_ms(10000),
 				  &channel));
-	gives(take(channel), 5);
+	gives(test_take(channel), 5);
 	sync_put(link.sync, 0);
 	flowipc_channel_close(channel);
 	link_stop(&link);
@@ -211,7 +175,7 @@ static void bad_options(void **state)
 
 static void open_every_slots(int sync, void *arg)
 {
-	struct flowipc_session *session = session_connect();
+	struct flowipc_session *session = test_session_connect();
 	struct flowipc_channel *channel;
 	uint32_t slots;
 
@@ -221,8 +185,8 @@ static void open_every_slots(int sync, void *arg)
 		ok(flowipc_channel_open(session, FLOWIPC_OPTS(channel,
 				.slots = slots, .payload_bytes = 1),
 				test_ms(10000), &channel));
-		put(channel, slots);
-		gives(take(channel), slots + 1);
+		test_put(channel, slots);
+		gives(test_take(channel), slots + 1);
 		flowipc_channel_close(channel);
 	}
 	flowipc_session_close(session);
@@ -235,15 +199,15 @@ static void every_number_of_slots(void **state)
 	uint32_t slots;
 
 	(void)state;
-	session_start(&link, open_every_slots, NULL);
+	test_session_start(&link, open_every_slots, NULL);
 	for (slots = 2; slots <= 65536; slots *= 2) {
 		/* each side has its own number */
 		ok(flowipc_channel_accept(link.session, FLOWIPC_OPTS(channel,
 				.slots = 65536 / slots * 2,
 				.payload_bytes = 1), test_ms(10000),
 				&channel));
-		gives(take(channel), slots);
-		put(channel, slots + 1);
+		gives(test_take(channel), slots);
+		test_put(channel, slots + 1);
 		flowipc_channel_close(channel);
 	}
 	link_stop(&link);
@@ -251,7 +215,7 @@ static void every_number_of_slots(void **state)
 
 static void ignore_then_open(int sync, void *arg)
 {
-	struct flowipc_session *session = session_connect();
+	struct flowipc_session *session = test_session_connect();
 	struct flowipc_channel *channel = NULL;
 
 	(void)arg;
@@ -263,8 +227,8 @@ static void ignore_then_open(int sync, void *arg)
 	check(!channel);
 	sync_put(sync, 0);
 	ok(flowipc_channel_accept(session, NULL, test_ms(10000), &channel));
-	gives(take(channel), 6);
-	put(channel, 7);
+	gives(test_take(channel), 6);
+	test_put(channel, 7);
 	sync_get(sync);
 	flowipc_channel_close(channel);
 	flowipc_session_close(session);
@@ -278,7 +242,7 @@ static void nobody_accepts(void **state)
 	int fds, i;
 
 	(void)state;
-	session_start(&link, ignore_then_open, NULL);
+	test_session_start(&link, ignore_then_open, NULL);
 	fds = test_count_fds();
 	for (i = 0; i < 3; i++) {
 		start = test_now_ns();
@@ -291,8 +255,8 @@ static void nobody_accepts(void **state)
 	sync_put(link.sync, 0);
 	sync_get(link.sync);
 	ok(flowipc_channel_open(link.session, NULL, test_ms(10000), &channel));
-	put(channel, 6);
-	gives(take(channel), 7);
+	test_put(channel, 6);
+	gives(test_take(channel), 7);
 	sync_put(link.sync, 0);
 	flowipc_channel_close(channel);
 	link_stop(&link);
@@ -300,16 +264,16 @@ static void nobody_accepts(void **state)
 
 static void open_for_long(int sync, void *arg)
 {
-	struct flowipc_session *session = session_connect();
+	struct flowipc_session *session = test_session_connect();
 	struct flowipc_channel *channel, *none = NULL;
 
 	(void)arg;
 	sync_get(sync);
 	ok(flowipc_channel_open(session, NULL, test_ms(10000), &channel));
-	put(channel, 8);
+	test_put(channel, 8);
 	/* the one the other side had asked for meanwhile is not there */
 	gives(flowipc_channel_accept(session, NULL, 100, &none), -ETIMEDOUT);
-	gives(take(channel), 9);
+	gives(test_take(channel), 9);
 	flowipc_channel_close(channel);
 	flowipc_session_close(session);
 }
@@ -320,15 +284,15 @@ static void both_open_at_once(void **state)
 	struct link link;
 
 	(void)state;
-	session_start(&link, open_for_long, NULL);
+	test_session_start(&link, open_for_long, NULL);
 	sync_put(link.sync, 0);
 	/* Neither can accept while it waits for the other, so one gives up. */
 	gives(flowipc_channel_open(link.session, NULL, 300, &channel),
 	      -ETIMEDOUT);
 	ok(flowipc_channel_accept(link.session, NULL, test_ms(10000),
 				  &channel));
-	gives(take(channel), 8);
-	put(channel, 9);
+	gives(test_take(channel), 8);
+	test_put(channel, 9);
 	gives(flowipc_receive(channel, &(uint64_t){ 0 }, 8, test_ms(10000)),
 	      -EPIPE);
 	flowipc_channel_close(channel);
@@ -337,7 +301,7 @@ static void both_open_at_once(void **state)
 
 static void expect_refusal(int sync, void *arg)
 {
-	struct flowipc_session *session = session_connect();
+	struct flowipc_session *session = test_session_connect();
 	struct flowipc_channel *channel = NULL;
 
 	(void)arg;
@@ -351,7 +315,7 @@ static void expect_refusal(int sync, void *arg)
 	sync_put(sync, 0);
 	/* the session is still good */
 	ok(flowipc_channel_open(session, NULL, test_ms(10000), &channel));
-	put(channel, 10);
+	test_put(channel, 10);
 	sync_get(sync);
 	flowipc_channel_close(channel);
 	flowipc_session_close(session);
@@ -363,7 +327,7 @@ static void refused_for_want_of_something(void **state)
 	struct link link;
 
 	(void)state;
-	session_start(&link, expect_refusal, NULL);
+	test_session_start(&link, expect_refusal, NULL);
 	/* more than any machine has */
 	gives_one_of(flowipc_channel_accept(link.session,
 			FLOWIPC_OPTS(channel, .payload_bytes = 1ull << 46),
@@ -377,162 +341,9 @@ static void refused_for_want_of_something(void **state)
 	check(!channel);
 	ok(flowipc_channel_accept(link.session, NULL, test_ms(10000),
 				  &channel));
-	gives(take(channel), 10);
+	gives(test_take(channel), 10);
 	sync_put(link.sync, 0);
 	flowipc_channel_close(channel);
-	link_stop(&link);
-}
-
-/* On each number: 1 send a message, 0 end. */
-static void send_when_told(struct link *far, void *arg)
-{
-	(void)arg;
-	while (sync_get(far->sync)) {
-		put(far->channel, 11);
-		sync_put(far->sync, 0);
-	}
-}
-
-static void tell(struct link *link)
-{
-	sync_put(link->sync, 1);
-	sync_get(link->sync);
-}
-
-static int ready(int epoll, uint32_t *events, int milliseconds)
-{
-	struct epoll_event event = { .events = 0 };
-	int count = (int)sys(epoll_wait(epoll, &event, 1, milliseconds));
-
-	*events = event.events;
-	return count;
-}
-
-static void descriptor_of(enum flowipc_wait_mode mode)
-{
-	struct epoll_event event = { .events = EPOLLIN };
-	uint64_t number;
-	struct link link;
-	uint32_t events;
-	int epoll, fd, round;
-
-	link_start(&link, FLOWIPC_OPTS(channel, .wait_mode = mode), NULL,
-		   send_when_told, NULL);
-	fd = flowipc_channel_fd(link.channel);
-	check(fd >= 0);
-	epoll = (int)sys(epoll_create1(EPOLL_CLOEXEC));
-	sys(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
-	for (round = 0; round < 50; round++) {
-		gives(flowipc_receive(link.channel, &number, sizeof(number), 0),
-		      -EAGAIN);
-		gives(ready(epoll, &events, 0), 0);
-		tell(&link);
-		/* level-triggered: as often as one asks, until taken */
-		gives(ready(epoll, &events, test_ms(5000)), 1);
-		check(events & EPOLLIN && !(events & EPOLLHUP));
-		gives(ready(epoll, &events, 0), 1);
-		tell(&link);
-		gives(take(link.channel), 11);
-		gives(take(link.channel), 11);
-	}
-	gives(flowipc_receive(link.channel, &number, sizeof(number), 0),
-	      -EAGAIN);
-	gives(ready(epoll, &events, 0), 0);
-	/* a message first, then the end: both are learned in this order */
-	tell(&link);
-	sync_put(link.sync, 0);
-	peer_join(&link.peer);
-	gives(ready(epoll, &events, test_ms(5000)), 1);
-	gives(take(link.channel), 11);
-	gives(flowipc_receive(link.channel, &number, sizeof(number), 0),
-	      -EPIPE);
-	gives(ready(epoll, &events, test_ms(5000)), 1);
-	check(events & EPOLLHUP);
-	gives(flowipc_receive(link.channel, &number, sizeof(number), -1),
-	      -EPIPE);
-	gives(flowipc_send(link.channel, &number, sizeof(number), -1), -EPIPE);
-	close(epoll);
-	link_close(&link);
-}
-
-static void descriptor(void **state)
-{
-	(void)state;
-	descriptor_of(FLOWIPC_WAIT_ADAPTIVE);
-	descriptor_of(FLOWIPC_WAIT_SLEEP);
-}
-
-static void descriptor_without_messages(void **state)
-{
-	struct epoll_event event = { .events = EPOLLIN };
-	uint64_t number;
-	uint32_t events;
-	struct link link;
-	int epoll;
-
-	(void)state;
-	link_start(&link, FLOWIPC_OPTS(channel,
-			.wait_mode = FLOWIPC_WAIT_SPIN), NULL,
-		   send_when_told, NULL);
-	epoll = (int)sys(epoll_create1(EPOLL_CLOEXEC));
-	sys(epoll_ctl(epoll, EPOLL_CTL_ADD, flowipc_channel_fd(link.channel),
-		      &event));
-	gives(flowipc_receive(link.channel, &number, sizeof(number), 0),
-	      -EAGAIN);
-	tell(&link);
-	/* this mode promises nothing but the end */
-	gives(take(link.channel), 11);
-	sync_put(link.sync, 0);
-	peer_join(&link.peer);
-	gives(ready(epoll, &events, test_ms(5000)), 1);
-	check(events & EPOLLHUP);
-	gives(flowipc_receive(link.channel, &number, sizeof(number),
-			      test_ms(5000)), -EPIPE);
-	close(epoll);
-	link_close(&link);
-}
-
-static void open_when_told(int sync, void *arg)
-{
-	struct flowipc_session *session = session_connect();
-	struct flowipc_channel *channels[2];
-
-	(void)arg;
-	sync_get(sync);
-	ok(flowipc_channel_open(session, NULL, test_ms(10000), &channels[0]));
-	ok(flowipc_channel_open(session, NULL, test_ms(10000), &channels[1]));
-	flowipc_channel_close(channels[0]);
-	flowipc_channel_close(channels[1]);
-	flowipc_session_close(session);
-}
-
-static void descriptor_of_a_session(void **state)
-{
-	struct flowipc_channel *channel;
-	struct pollfd poller;
-	struct link link;
-	int count = 0, err;
-
-	(void)state;
-	session_start(&link, open_when_told, NULL);
-	poller.fd = flowipc_session_fd(link.session);
-	poller.events = POLLIN;
-	gives(flowipc_channel_accept(link.session, NULL, 0, &channel),
-	      -EAGAIN);
-	gives(poll(&poller, 1, 0), 0);
-	sync_put(link.sync, 0);
-	for (;;) {
-		gives(poll(&poller, 1, test_ms(10000)), 1);
-		err = (int)gives_one_of(flowipc_channel_accept(link.session,
-				NULL, 0, &channel), 0, -EAGAIN, -EPIPE);
-		if (err == -EPIPE)
-			break;
-		if (!err) {
-			flowipc_channel_close(channel);
-			count++;
-		}
-	}
-	gives(count, 2);
 	link_stop(&link);
 }
 
@@ -599,9 +410,6 @@ static const struct CMUnitTest tests[] = {
 	TEST(nobody_accepts),
 	TEST(both_open_at_once),
 	TEST(refused_for_want_of_something),
-	TEST(descriptor),
-	TEST(descriptor_without_messages),
-	TEST(descriptor_of_a_session),
 	TEST(message_outlives_its_channel),
 };
 

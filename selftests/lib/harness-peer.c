@@ -253,3 +253,78 @@ void link_stop(struct link *near)
 	link_close(near);
 	peer_join(&near->peer);
 }
+
+/* One word and its echo */
+
+void test_serve_one(struct flowipc_server *server, uint64_t wanted)
+{
+	struct flowipc_session *session;
+	struct flowipc_channel *channel;
+	uint64_t number = 0;
+
+	ok(flowipc_accept(server, test_ms(10000), &session));
+	ok(flowipc_channel_accept(session, NULL, test_ms(10000), &channel));
+	gives(flowipc_receive(channel, &number, sizeof(number),
+			      test_ms(10000)), sizeof(number));
+	gives(number, wanted);
+	gives(flowipc_send(channel, &number, sizeof(number), test_ms(10000)),
+	      0);
+	gives(flowipc_receive(channel, &number, sizeof(number),
+			      test_ms(10000)), -EPIPE);
+	flowipc_channel_close(channel);
+	flowipc_session_close(session);
+}
+
+void test_say(const char *name, uint64_t number)
+{
+	struct flowipc_session *session;
+	struct flowipc_channel *channel;
+	uint64_t echo = 0;
+
+	ok(flowipc_connect(name, NULL, test_ms(10000), &session));
+	ok(flowipc_channel_open(session, NULL, test_ms(10000), &channel));
+	ok(flowipc_send(channel, &number, sizeof(number), test_ms(10000)));
+	gives(flowipc_receive(channel, &echo, sizeof(echo), test_ms(10000)),
+	      sizeof(echo));
+	gives(echo, number);
+	flowipc_channel_close(channel);
+	flowipc_session_close(session);
+}
+
+void test_say_to(int sync, void *name)
+{
+	(void)sync;
+	test_say(name, 42);
+}
+
+void test_session_start(struct link *near, void (*run)(int sync, void *arg),
+			  void *arg)
+{
+	memset(near, 0, sizeof(*near));
+	ok(flowipc_listen("t", NULL, &near->server));
+	peer_start(&near->peer, run, arg);
+	near->sync = near->peer.sync;
+	ok(flowipc_accept(near->server, test_ms(10000), &near->session));
+}
+
+struct flowipc_session *test_session_connect(void)
+{
+	struct flowipc_session *session;
+
+	ok(flowipc_connect("t", NULL, test_ms(10000), &session));
+	return session;
+}
+
+void test_put(struct flowipc_channel *channel, uint64_t number)
+{
+	ok(flowipc_send(channel, &number, sizeof(number), test_ms(10000)));
+}
+
+uint64_t test_take(struct flowipc_channel *channel)
+{
+	uint64_t number;
+
+	gives(flowipc_receive(channel, &number, sizeof(number),
+			      test_ms(10000)), sizeof(number));
+	return number;
+}

@@ -176,6 +176,22 @@ void link_drop(struct link *near);
 void link_connect(struct link *far, const struct flowipc_channel_opts *opts);
 void link_close(struct link *side);
 
+/* The same without a channel; and what the forked process begins with. */
+void test_session_start(struct link *near, void (*run)(int sync, void *arg),
+			void *arg);
+struct flowipc_session *test_session_connect(void);
+
+/* One word through a channel that is open */
+
+void test_put(struct flowipc_channel *channel, uint64_t number);
+uint64_t test_take(struct flowipc_channel *channel);
+
+/* One word from client to server and back, in a session of its own */
+
+void test_serve_one(struct flowipc_server *server, uint64_t word);
+void test_say(const char *name, uint64_t word);
+void test_say_to(int sync, void *name);	/* the word 42, for peer_start() */
+
 /* What a process holds */
 
 int test_count_fds(void);

@@ -7,9 +7,11 @@ if HAVE_CMOCKA
 lib_tests = \
 	selftests/lib/backend \
 	selftests/lib/region \
+	selftests/lib/names \
 	selftests/lib/session \
 	selftests/lib/admission \
 	selftests/lib/channel \
+	selftests/lib/pollable \
 	selftests/lib/message \
 	selftests/lib/flow \
 	selftests/lib/stream \
@@ -76,4 +78,12 @@ selftests_lib_hostile_LDADD = $(lib_tests_libs)
 selftests_lib_meddling_SOURCES = selftests/lib/meddling.c
 selftests_lib_meddling_CFLAGS = $(lib_tests_cflags)
 selftests_lib_meddling_LDADD = $(lib_tests_libs)
+
+selftests_lib_names_SOURCES = selftests/lib/names.c
+selftests_lib_names_CFLAGS = $(lib_tests_cflags)
+selftests_lib_names_LDADD = $(lib_tests_libs)
+
+selftests_lib_pollable_SOURCES = selftests/lib/pollable.c
+selftests_lib_pollable_CFLAGS = $(lib_tests_cflags)
+selftests_lib_pollable_LDADD = $(lib_tests_libs)
 endif

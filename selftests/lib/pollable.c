@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+/* Channels and sessions by their descriptors: poll and epoll. */
+#include "harness.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+
+/* On each number: 1 send a message, 0 end. */
+static void send_when_told(struct link *far, void *arg)
+{
+	(void)arg;
+	while (sync_get(far->sync)) {
+		test_put(far->channel, 11);
+		sync_put(far->sync, 0);
+	}
+}
+
+static void tell(struct link *link)
+{
+	sync_put(link->sync, 1);
+	sync_get(link->sync);
+}
+
+static int ready(int epoll, uint32_t *events, int milliseconds)
+{
+	struct epoll_event event = { .events = 0 };
+	int count = (int)sys(epoll_wait(epoll, &event, 1, milliseconds));
+
+	*events = event.events;
+	return count;
+}
+
+static void descriptor_of(enum flowipc_wait_mode mode)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	uint64_t number;
+	struct link link;
+	uint32_t events;
+	int epoll, fd, round;
+
+	link_start(&link, FLOWIPC_OPTS(channel, .wait_mode = mode), NULL,
+		   send_when_told, NULL);
+	fd = flowipc_channel_fd(link.channel);
+	check(fd >= 0);
+	epoll = (int)sys(epoll_create1(EPOLL_CLOEXEC));
+	sys(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+	for (round = 0; round < 50; round++) {
+		gives(flowipc_receive(link.channel, &number, sizeof(number), 0),
+		      -EAGAIN);
+		gives(ready(epoll, &events, 0), 0);
+		tell(&link);
+		/* level-triggered: as often as one asks, until taken */
+		gives(ready(epoll, &events, test_ms(5000)), 1);
+		check(events & EPOLLIN && !(events & EPOLLHUP));
+		gives(ready(epoll, &events, 0), 1);
+		tell(&link);
+		gives(test_take(link.channel), 11);
+		gives(test_take(link.channel), 11);
+	}
+	gives(flowipc_receive(link.channel, &number, sizeof(number), 0),
+	      -EAGAIN);
+	gives(ready(epoll, &events, 0), 0);
+	/* a message first, then the end: both are learned in this order */
+	tell(&link);
+	sync_put(link.sync, 0);
+	peer_join(&link.peer);
+	gives(ready(epoll, &events, test_ms(5000)), 1);
+	gives(test_take(link.channel), 11);
+	gives(flowipc_receive(link.channel, &number, sizeof(number), 0),
+	      -EPIPE);
+	gives(ready(epoll, &events, test_ms(5000)), 1);
+	check(events & EPOLLHUP);
+	gives(flowipc_receive(link.channel, &number, sizeof(number), -1),
+	      -EPIPE);
+	gives(flowipc_send(link.channel, &number, sizeof(number), -1), -EPIPE);
+	close(epoll);
+	link_close(&link);
+}
+
+static void descriptor(void **state)
+{
+	(void)state;
+	descriptor_of(FLOWIPC_WAIT_ADAPTIVE);
+	descriptor_of(FLOWIPC_WAIT_SLEEP);
+}
+
+static void descriptor_without_messages(void **state)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	uint64_t number;
+	uint32_t events;
+	struct link link;
+	int epoll;
+
+	(void)state;
+	link_start(&link, FLOWIPC_OPTS(channel,
+			.wait_mode = FLOWIPC_WAIT_SPIN), NULL,
+		   send_when_told, NULL);
+	epoll = (int)sys(epoll_create1(EPOLL_CLOEXEC));
+	sys(epoll_ctl(epoll, EPOLL_CTL_ADD, flowipc_channel_fd(link.channel),
+		      &event));
+	gives(flowipc_receive(link.channel, &number, sizeof(number), 0),
+	      -EAGAIN);
+	tell(&link);
+	/* this mode promises nothing but the end */
+	gives(test_take(link.channel), 11);
+	sync_put(link.sync, 0);
+	peer_join(&link.peer);
+	gives(ready(epoll, &events, test_ms(5000)), 1);
+	check(events & EPOLLHUP);
+	gives(flowipc_receive(link.channel, &number, sizeof(number),
+			      test_ms(5000)), -EPIPE);
+	close(epoll);
+	link_close(&link);
+}
+
+static void open_when_told(int sync, void *arg)
+{
+	struct flowipc_session *session = test_session_connect();
+	struct flowipc_channel *channels[2];
+
+	(void)arg;
+	sync_get(sync);
+	ok(flowipc_channel_open(session, NULL, test_ms(10000), &channels[0]));
+	ok(flowipc_channel_open(session, NULL, test_ms(10000), &channels[1]));
+	flowipc_channel_close(channels[0]);
+	flowipc_channel_close(channels[1]);
+	flowipc_session_close(session);
+}
+
+static void descriptor_of_a_session(void **state)
+{
+	struct flowipc_channel *channel;
+	struct pollfd poller;
+	struct link link;
+	int count = 0, err;
+
+	(void)state;
+	test_session_start(&link, open_when_told, NULL);
+	poller.fd = flowipc_session_fd(link.session);
+	poller.events = POLLIN;
+	gives(flowipc_channel_accept(link.session, NULL, 0, &channel),
+	      -EAGAIN);
+	gives(poll(&poller, 1, 0), 0);
+	sync_put(link.sync, 0);
+	for (;;) {
+		gives(poll(&poller, 1, test_ms(10000)), 1);
+		err = (int)gives_one_of(flowipc_channel_accept(link.session,
+				NULL, 0, &channel), 0, -EAGAIN, -EPIPE);
+		if (err == -EPIPE)
+			break;
+		if (!err) {
+			flowipc_channel_close(channel);
+			count++;
+		}
+	}
+	gives(count, 2);
+	link_stop(&link);
+}
+
+static const struct CMUnitTest tests[] = {
+	TEST(descriptor),
+	TEST(descriptor_without_messages),
+	TEST(descriptor_of_a_session),
+};
+
+TEST_MAIN(tests, NULL)
