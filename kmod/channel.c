@@ -54,15 +54,16 @@ static __poll_t channel_poll_mask(u32 events)
 	return mask;
 }
 
-/*
- * Takes those of @events which are pending. The hang-up is looked for first:
- * when it is seen, so is all that was kicked before it (pairs with
- * smp_store_release() in channel_release()), and the last message is not lost.
- */
+/* Takes those of @events which are pending, and HUP if that holds. */
 static u32 channel_take(struct channel_end *end, u32 events)
 {
 	u32 taken = 0;
 
+	/*
+	 * The hang-up is looked for first: when it is seen, so is all that was
+	 * kicked before it, and the last message is not lost. Pairs with
+	 * smp_store_release() in channel_release().
+	 */
 	if (smp_load_acquire(&channel_peer(end)->closed))
 		taken = FLOWIPC_EVENT_HUP;
 
@@ -71,12 +72,12 @@ static u32 channel_take(struct channel_end *end, u32 events)
 
 static void channel_ring(struct channel_end *end, u32 events)
 {
-	/*
-	 * A full barrier between setting the bits and looking for sleepers.
-	 * Pairs with the one in prepare_to_wait() of channel_sleep(), and with
-	 * smp_mb() in channel_poll(): either they see the bits or we see them.
-	 */
 	atomic_fetch_or(events, &end->pending);
+	/*
+	 * That was a full barrier. Pairs with the one in prepare_to_wait() of
+	 * channel_sleep() and with smp_mb() in channel_poll(): either they see
+	 * the bits, or we see that they wait.
+	 */
 	if (waitqueue_active(&end->wait))
 		wake_up_poll(&end->wait, channel_poll_mask(events));
 }

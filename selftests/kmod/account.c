@@ -14,7 +14,7 @@ static const char * const parameter[] = {
 	"max_region_bytes", "max_total_bytes", "max_objects_per_user",
 };
 
-#define PARAMETER_COUNT	(sizeof(parameter) / sizeof(parameter[0]))
+#define PARAMETER_COUNT	ARRAY_SIZE(parameter)
 
 FIXTURE(account) {
 	int device;

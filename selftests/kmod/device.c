@@ -35,7 +35,7 @@ static const unsigned int commands[] = {
 	FLOWIPC_IOC_WAIT,
 };
 
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+#define COMMANDS	ARRAY_SIZE(commands)
 
 /* The number space of a command tells the object that knows it. */
 static int object_of(unsigned int command, struct objects *self)

@@ -67,7 +67,7 @@ TEST_F(grant, bad_ranges_are_refused)
 	int fds = count_fds();
 	unsigned int i;
 
-	for (i = 0; i < sizeof(range) / sizeof(range[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(range); i++)
 		EXPECT_ERRNO(EINVAL, grant_create(self->region, range[i].offset,
 						  range[i].length, READ));
 	EXPECT_EQ(fds, count_fds());
@@ -189,7 +189,7 @@ TEST_F(grant, the_window_holds_for_remap_file_pages)
 	unsigned int i, k;
 
 	for (i = 0; i < 2; i++) {
-		for (k = 0; k < sizeof(first) / sizeof(first[0]); k++) {
+		for (k = 0; k < ARRAY_SIZE(first); k++) {
 			char *memory = map_at(grants[i], PAGE, PROT_READ, 4 * PAGE);
 
 			ASSERT_NE(MAP_FAILED, memory);

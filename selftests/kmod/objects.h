@@ -42,6 +42,8 @@
 #define HUP		FLOWIPC_EVENT_HUP
 #define FOREVER		FLOWIPC_WAIT_FOREVER
 
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
 /* An unprivileged user, and a group nobody is in. */
 #define USER		12345
 #define GROUP		23456

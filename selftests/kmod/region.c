@@ -219,7 +219,7 @@ TEST_F(region, remap_file_pages_is_checked_like_mmap)
 	};
 	unsigned int i;
 
-	for (i = 0; i < sizeof(range) / sizeof(range[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(range); i++) {
 		char *memory = map(self->fd, SIZE, PROT_READ | PROT_WRITE);
 
 		ASSERT_NE(MAP_FAILED, memory);
@@ -245,7 +245,7 @@ TEST_F(region, advice_does_not_lose_the_pages)
 	for (page = 0; page < 16; page++)
 		self->memory[page * PAGE] = page;
 	/* Some are refused; whatever they say, the data stays. */
-	for (i = 0; i < sizeof(advice) / sizeof(advice[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(advice); i++) {
 		madvise(self->memory, SIZE, advice[i]);
 		for (page = 0; page < 16; page++)
 			ASSERT_EQ(page, self->memory[page * PAGE]);
