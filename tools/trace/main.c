@@ -336,6 +336,28 @@ static void trace(const struct settings *settings,
 	streams_free(&tracing.last);
 }
 
+static int run(const struct settings *settings, int process)
+{
+	struct trace_attachment *attachment = NULL;
+	struct trace_files files = { 0 };
+	int signals;
+
+	/* From here on Ctrl-C means to end with a report. */
+	signals = open_signals();
+	if (!trace_files_find(&files, settings->libraries, settings->pid))
+		attachment = trace_attach(&files, settings->pid,
+					  settings->report.unit_ns,
+					  settings->verbose);
+	trace_files_free(&files);
+	if (attachment) {
+		error(0, 0, "tracing send-to-receive latency... hit Ctrl-C to end");
+		trace(settings, attachment, signals, process);
+		trace_detach(attachment);
+	}
+	close(signals);
+	return attachment ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -346,9 +368,7 @@ int main(int argc, char **argv)
 	struct settings settings = {
 		.report = { .unit = "nsecs", .unit_ns = 1 },
 	};
-	struct trace_attachment *attachment;
-	struct trace_files files = { 0 };
-	int signals, process;
+	int process, status;
 	char why[256];
 
 	program_invocation_name = program_invocation_short_name;
@@ -359,21 +379,9 @@ int main(int argc, char **argv)
 	if (trace_lacks_capability(why, sizeof(why)))
 		error(1, 0, "%s", why);
 	process = open_process(settings.pid);
-	if (trace_files_find(&files, settings.libraries, settings.pid))
-		return 1;
-	signals = open_signals();
-	attachment = trace_attach(&files, settings.pid, settings.report.unit_ns,
-				  settings.verbose);
-	if (!attachment)
-		return 1;
-	trace_files_free(&files);
-
-	error(0, 0, "tracing send-to-receive latency... hit Ctrl-C to end");
-	trace(&settings, attachment, signals, process);
-	trace_detach(attachment);
-	free(settings.libraries);
-	close(signals);
+	status = run(&settings, process);
 	if (process >= 0)
 		close(process);
-	return 0;
+	free(settings.libraries);
+	return status;
 }
