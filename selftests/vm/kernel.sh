@@ -207,7 +207,7 @@ kernel_prepare()
 {
 	local series=$1 suite=$2 dir=$vm_cache/kernel-$1 tmp release deb headers
 	if [ ! -e "$dir/release" ]; then
-		mkdir -p "$vm_cache"
+		mkdir -p "$vm_cache" || die "cannot make the cache directory $vm_cache"
 		exec 9>"$vm_cache/kernel-$series.lock"
 		flock 9
 	fi
