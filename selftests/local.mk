@@ -5,6 +5,7 @@ include selftests/kmod/local.mk
 include selftests/vm/local.mk
 
 EXTRA_DIST += \
+	selftests/ci/demo-vm \
 	selftests/ci/run \
 	selftests/ci/steps \
 	selftests/ci/steps-run
