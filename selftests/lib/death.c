@@ -305,6 +305,7 @@ static void round_of_idling(struct record *record, uint64_t *random,
 	struct flowipc_message *message;
 	struct killer killer;
 	struct link link;
+	uint64_t now;
 
 	(void)record;
 	link_start(&link, FLOWIPC_OPTS(channel,
@@ -318,8 +319,9 @@ static void round_of_idling(struct record *record, uint64_t *random,
 	else
 		gives(flowipc_channel_accept(link.session, NULL, -1, &channel),
 		      -EPIPE);
-	learned(delays, &killer, test_now_ns());
+	now = test_now_ns();
 	thread_join(&killer.thread);
+	learned(delays, &killer, now);
 	link_close(&link);
 	peer_join_signalled(&link.peer, SIGKILL);
 }
