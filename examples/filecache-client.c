@@ -214,6 +214,10 @@ int client_run(const struct options *options, const struct file_list *list)
 		measured[i].file = &list->files[i];
 		verify(&client, &measured[i]);
 	}
+	if (isatty(STDERR_FILENO))
+		say("%zu file%s checked; now %" PRIu64 " requests each",
+		    list->count, list->count == 1 ? "" : "s",
+		    options->requests);
 	measure_flowipc(&client, measured, list->count);
 	if (options->socket_seconds > 0)
 		measure_socket(&client, measured, list->count);

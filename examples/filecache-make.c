@@ -141,8 +141,11 @@ void check_memory(const char *what, uint64_t bytes, const char *advice)
 		    size_text(bytes), size_text(available), advice);
 }
 
-/* What a made file of @size takes of disk, and of memory if that is it. */
-static void check_room(const char *directory, uint64_t size)
+/*
+ * Before anything is made: @disk bytes of files, which are memory as well
+ * where the folder is, and @memory bytes of memory.
+ */
+void check_room(const char *directory, uint64_t disk, uint64_t memory)
 {
 	struct statvfs room;
 	struct statfs kind;
@@ -150,13 +153,14 @@ static void check_room(const char *directory, uint64_t size)
 	if (statvfs(directory, &room) || statfs(directory, &kind))
 		die("cannot make a file in %s: %s", directory, strerror(errno));
 	/* Memory file systems may not tell a size. */
-	if (room.f_blocks && room.f_bavail * (uint64_t)room.f_frsize < size)
-		die("%s has %s left and a file of %s is to be made there; choose another folder with --directory, or a smaller --size",
+	if (room.f_blocks && room.f_bavail * (uint64_t)room.f_frsize < disk)
+		die("%s has %s left and %s are needed there; choose another folder with --directory, or a smaller --size",
 		    directory, size_text(room.f_bavail * room.f_frsize),
-		    size_text(size));
+		    size_text(disk));
 	if (kind.f_type == TMPFS_MAGIC || kind.f_type == RAMFS_MAGIC)
-		check_memory("a file in memory", size,
-			     "; choose a folder on a disk with --directory, or a smaller --size");
+		memory += disk;
+	check_memory("this", memory,
+		     "; choose a smaller --size, or a --directory on a disk");
 }
 
 /* --- making ----------------------------------------------------------------- */
@@ -251,7 +255,6 @@ void made_file(struct file_list *list, const struct file_list *sources,
 
 	if (list->count == MAX_FILES)
 		die("more than %d files", MAX_FILES);
-	check_room(directory, size);
 	/* A limit of file sizes is to be an error, not the end. */
 	signal(SIGXFSZ, SIG_IGN);
 	if (!block || asprintf(&path, "%s/filecache-XXXXXX", directory) < 0 ||

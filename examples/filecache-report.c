@@ -114,7 +114,7 @@ static void print_table(const struct measured *measured, size_t count)
 	       "p99", "max");
 	if (socket)
 		printf("   %9s %9s %9s %8s %11s", "p50", "p99", "max",
-		       "requests", "times p50");
+		       "requests", "/ flowipc");
 	putchar('\n');
 	for (size_t i = 0; i < count; i++)
 		print_row(&measured[i]);

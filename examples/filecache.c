@@ -154,6 +154,9 @@ int demonstrate(struct options *options)
 		    size_text(SMALL_SIZE));
 	snprintf(name, sizeof(name), "filecache-demo.%d", (int)getpid());
 	options->name = name;
+	/* In the server, and once more in the client by way of the socket. */
+	check_room(options->directory, options->big_size + SMALL_SIZE,
+		   options->big_size * (options->socket_seconds > 0 ? 2 : 1));
 	machine_files(&sources, remark, sizeof(remark));
 	options->remark = *remark ? remark : NULL;
 

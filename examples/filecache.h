@@ -81,6 +81,7 @@ const struct file *file_find(const struct file_list *list, const char *name,
 void machine_files(struct file_list *list, char *remark, size_t room);
 void made_file(struct file_list *list, const struct file_list *sources,
 	       const char *directory, uint64_t size);
+void check_room(const char *directory, uint64_t disk, uint64_t memory);
 void check_memory(const char *what, uint64_t bytes, const char *advice);
 
 /* filecache-server.c */
