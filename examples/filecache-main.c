@@ -208,6 +208,7 @@ int main(int argc, char **argv)
 			.requests = 1000,
 			.socket_seconds = 1,
 			.big_size = 1 << 30,
+			.cpus = { -1, -1 },
 		},
 	};
 	struct options *options = &arguments.options;

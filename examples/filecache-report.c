@@ -141,6 +141,9 @@ static void print_verdict(const struct options *options,
 {
 	printf("\nAll replies have the XXH3 of the files on disk; %" PRIu64
 	       " requests for each file, and the first.\n", options->requests);
+	if (options->cpus[0] >= 0)
+		printf("Over flowipc the server ran on CPU %d, the client on CPU %d.\n",
+		       options->cpus[0], options->cpus[1]);
 	if (small->file->size == large->file->size)
 		return;
 	printf("%s took %.2f times as long as %s (p50)",

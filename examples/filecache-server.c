@@ -129,6 +129,8 @@ static void *serve(void *context)
 	struct flowipc_peer peer;
 	int err;
 
+	if (cache.options->cpus[0] >= 0)
+		run_on(cache.options->cpus[0]);
 	err = flowipc_channel_accept(session, &opts, cache.options->timeout_ms,
 				     &channel);
 	if (!err) {

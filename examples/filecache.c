@@ -7,6 +7,7 @@
  *	filecache			starts both, on files of this machine
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -55,6 +56,16 @@ const char *flowipc_why(int error)
 	if (error == -EAGAIN || error == -EPIPE || !*line)
 		return flowipc_strerror(error);
 	return line;
+}
+
+void run_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("cannot run on CPU %d: %s", cpu, strerror(errno));
 }
 
 /* --- both sides ------------------------------------------------------------- */
@@ -144,6 +155,24 @@ static int run_both(const struct options *options,
 	return 1;
 }
 
+/*
+ * Once server and client share a processor on a busy machine, the scheduler
+ * may leave them there, and then each must sleep for the other to answer. So
+ * that the table does not hang on that, each gets one of its own.
+ */
+static void pick_cpus(int cpus[2])
+{
+	cpu_set_t allowed;
+	int count = 0;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) ||
+	    CPU_COUNT(&allowed) < 2)
+		return;
+	for (int cpu = 0; count < 2; cpu++)
+		if (CPU_ISSET(cpu, &allowed))
+			cpus[count++] = cpu;
+}
+
 int demonstrate(struct options *options)
 {
 	struct file_list sources = { .count = 0 }, list = { .count = 0 };
@@ -154,6 +183,7 @@ int demonstrate(struct options *options)
 		    size_text(SMALL_SIZE));
 	snprintf(name, sizeof(name), "filecache-demo.%d", (int)getpid());
 	options->name = name;
+	pick_cpus(options->cpus);
 	/* In the server, and once more in the client by way of the socket. */
 	check_room(options->directory, options->big_size + SMALL_SIZE,
 		   options->big_size * (options->socket_seconds > 0 ? 2 : 1));

@@ -56,6 +56,7 @@ struct options {
 	bool json, check;
 	const char *directory; /* where the demonstration makes its files */
 	uint64_t big_size;
+	int cpus[2]; /* for server and client over flowipc; -1: any */
 	const char *remark; /* what is to be said below the table, or NULL */
 };
 
@@ -63,6 +64,9 @@ struct options {
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void die(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
+
+/* Keep the calling thread on one processor. */
+void run_on(int cpu);
 
 /* Start both sides, on files of this machine. */
 int demonstrate(struct options *options);
