@@ -409,7 +409,7 @@ static int converse(struct flowipc_session *session, bool opens)
 {
 	const struct flowipc_channel_opts *opts = FLOWIPC_OPTS(channel,
 			.payload_bytes = 16384);
-	int limit = test_ms(100), err;
+	int limit = test_ms(200), err;
 	struct flowipc_channel *channel;
 	struct flowipc_region *region;
 
@@ -433,7 +433,7 @@ static void client(int sync, void *arg)
 
 	(void)arg;
 	sync_get(sync);
-	err = fine(flowipc_connect(test_path("front"), NULL, test_ms(100),
+	err = fine(flowipc_connect(test_path("front"), NULL, test_ms(400),
 				   &session));
 	if (!err) {
 		err = converse(session, true);
@@ -455,7 +455,7 @@ static void server(int sync, void *arg)
 	(void)arg;
 	ok(flowipc_listen(test_path("back"), NULL, &server));
 	sync_put(sync, 0);
-	err = fine(flowipc_accept(server, test_ms(200), &session));
+	err = fine(flowipc_accept(server, test_ms(600), &session));
 	if (!err) {
 		err = converse(session, false);
 		if (!err)
@@ -513,7 +513,7 @@ static void meddled_with(enum meddling first, enum meddling end)
 	uint64_t random = test_seed();
 	struct plan plan;
 	int runs = 0, failures = 0;
-	int skip_below = test_slow() > 1 ? 100 - 100 / test_slow() : 0;
+	int skip_below = 100 - test_loops(100);
 
 	for (plan.kind = first; plan.kind < end; plan.kind++) {
 		for (plan.packet = 0; plan.packet < PACKETS; plan.packet++) {
