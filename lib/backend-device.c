@@ -19,7 +19,9 @@
 #include "error.h"
 
 /* The module's interface that this library is written for. */
+#ifndef LIBRARY_ABI
 #define LIBRARY_ABI 1
+#endif
 
 _Static_assert(FLOWIPC__MESSAGE == FLOWIPC_EVENT_MESSAGE &&
 		       FLOWIPC__SPACE == FLOWIPC_EVENT_SPACE &&

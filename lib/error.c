@@ -46,56 +46,57 @@ const char *flowipc_version(void)
 
 const char *flowipc_strerror(int error)
 {
-	switch (error < 0 ? -error : error) {
+	/* In this direction no number overflows. */
+	switch (error > 0 ? -error : error) {
 	case 0:
 		return "success";
-	case EACCES:
+	case -EACCES:
 		return "permission denied";
-	case EADDRINUSE:
+	case -EADDRINUSE:
 		return "a live server has this name";
-	case EAGAIN:
+	case -EAGAIN:
 		return "would have to wait";
-	case ECONNREFUSED:
+	case -ECONNREFUSED:
 		return "refused, or no server of that name";
-	case EDQUOT:
+	case -EDQUOT:
 		return "a limit of this user would be exceeded";
-	case EFBIG:
+	case -EFBIG:
 		return "larger than the limit of the kernel module";
-	case EINTR:
+	case -EINTR:
 		return "interrupted by a signal";
-	case EINVAL:
+	case -EINVAL:
 		return "invalid argument";
-	case EMFILE:
+	case -EMFILE:
 		return "too many open descriptors";
-	case EMSGSIZE:
+	case -EMSGSIZE:
 		return "message too large";
-	case ENAMETOOLONG:
+	case -ENAMETOOLONG:
 		return "name too long";
-	case ENODEV:
+	case -ENODEV:
 		return "the kernel module is not loaded";
-	case ENOENT:
+	case -ENOENT:
 		return "no server of that name";
-	case ENOEXEC:
+	case -ENOEXEC:
 		return "the kernel module and the library do not fit together";
-	case ENOMEM:
+	case -ENOMEM:
 		return "out of memory";
-	case ENOSPC:
+	case -ENOSPC:
 		return "too many regions shared in this session";
-	case ENOSYS:
+	case -ENOSYS:
 		return "not supported by this kernel";
-	case E2BIG:
+	case -E2BIG:
 		return "options this library does not know";
-	case EOPNOTSUPP:
+	case -EOPNOTSUPP:
 		return "the back end cannot do this";
-	case EPERM:
+	case -EPERM:
 		return "not permitted";
-	case EPIPE:
+	case -EPIPE:
 		return "the peer is gone";
-	case EPROTO:
+	case -EPROTO:
 		return "the peer broke the protocol";
-	case EPROTONOSUPPORT:
+	case -EPROTONOSUPPORT:
 		return "no protocol version or back end in common";
-	case ETIMEDOUT:
+	case -ETIMEDOUT:
 		return "timed out";
 	default:
 		return "unknown error";

@@ -21,7 +21,9 @@
 #ifdef HAVE_SYS_SDT_H
 
 #define _SDT_HAS_SEMAPHORES 1
-#define SDT_USE_VARIADIC    1
+#define SDT_USE_VARIADIC 1
+/* No argument as an address with an index: not every tracer can parse that. */
+#define STAP_SDT_ARG_CONSTRAINT nr
 #include <sys/sdt.h>
 
 #define FLOWIPC__SEMAPHORE(probe)                                  \
@@ -34,12 +36,13 @@ FLOWIPC__SEMAPHORE(release);
 FLOWIPC__SEMAPHORE(sleep);
 FLOWIPC__SEMAPHORE(wake);
 
-#define FLOWIPC__TRACED(probe)	   __builtin_expect(flowipc_##probe##_semaphore, 0)
+#define FLOWIPC__TRACED(probe) \
+	__builtin_expect(flowipc_##probe##_semaphore, 0)
 #define FLOWIPC__PROBE(probe, ...) STAP_PROBEV(flowipc, probe, __VA_ARGS__)
 
 #else
 
-#define FLOWIPC__TRACED(probe)	   0
+#define FLOWIPC__TRACED(probe) 0
 #define FLOWIPC__PROBE(probe, ...) flowipc__no_probe(0, __VA_ARGS__)
 
 /* Evaluates nothing at run time, and keeps arguments from being unused. */
