@@ -5,6 +5,7 @@ EXTRA_DIST += selftests/lib/run
 
 if HAVE_CMOCKA
 lib_tests = \
+	selftests/lib/abi \
 	selftests/lib/backend \
 	selftests/lib/region \
 	selftests/lib/names \
@@ -34,6 +35,10 @@ lib_tests_libs = \
 	selftests/lib/libharness.la \
 	lib/libflowipc.la \
 	$(CMOCKA_LIBS)
+
+selftests_lib_abi_SOURCES = selftests/lib/abi.c
+selftests_lib_abi_CFLAGS = $(lib_tests_cflags)
+selftests_lib_abi_LDADD = $(CMOCKA_LIBS)
 
 selftests_lib_backend_SOURCES = selftests/lib/backend.c
 selftests_lib_backend_CFLAGS = $(lib_tests_cflags)
