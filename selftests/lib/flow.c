@@ -4,7 +4,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <time.h>
 
 /* Receive a message each time a number comes; 0 ends it. */
@@ -198,6 +197,61 @@ static void payload_space_in_pieces(void **state)
 	link_stop(&link);
 }
 
+/* Take and keep whatever comes until told, then give all of it back. */
+static void keep_everything(struct link *far, void *arg)
+{
+	struct flowipc_message **kept = malloc(sizeof(*kept) * 100000);
+	int count = 0, i, round;
+	bool told;
+
+	(void)arg;
+	check(kept);
+	for (round = 0; round < 2; round++) {
+		do {
+			told = sync_poll(far->sync, 0);
+			while (count < 100000 &&
+			       !flowipc_message_receive(far->channel,
+							&kept[count], 1))
+				count++;
+		} while (!told);
+		gives(sync_get(far->sync), count);
+		for (i = 0; i < count; i++)
+			flowipc_message_release(kept[i]);
+		count = 0;
+		sync_put(far->sync, 0);
+	}
+	free(kept);
+}
+
+/* There is an end to what a receiver may keep, and all is used again. */
+static void kept_without_limit(void **state)
+{
+	struct flowipc_message *message;
+	uint64_t sent[2] = { 0, 0 };
+	struct link link;
+	int round, err = 0;
+
+	(void)state;
+	link_start(&link, NULL, NULL, keep_everything, NULL);
+	for (round = 0; round < 2; round++) {
+		while (sent[round] < 100000) {
+			err = flowipc_message_new(link.channel, 100,
+						  test_ms(200), &message);
+			if (err)
+				break;
+			ok(flowipc_message_send(message, test_ms(5000)));
+			sent[round]++;
+		}
+		gives(err, -ETIMEDOUT);
+		gives(flowipc_channel_reclaim(link.channel), sent[round]);
+		sync_put(link.sync, sent[round]);
+		sync_get(link.sync);
+		gives(flowipc_channel_reclaim(link.channel), 0);
+	}
+	gives(sent[1], sent[0]);
+	link_stop(&link);
+}
+
 /* Hold all there is for a while, then let go. */
 static void release_later(struct link *far, void *arg)
 {
@@ -348,7 +402,6 @@ static void timeouts(void **state)
 		gives(flowipc_message_receive(link.channel, &message, 100),
 		      -ETIMEDOUT);
 		check(test_now_ns() - start >= 99000000u);
-		/* a limit, not a guess: it is kept within reason, too */
 		check(test_now_ns() - start <
 		      (uint64_t)test_ms(5000) * 1000000u);
 		gives(flowipc_message_receive(link.channel, &message, 1),
@@ -467,8 +520,7 @@ static void signals_interrupt(void **state)
 		link_start(&links[m], FLOWIPC_OPTS(channel, .slots = 2,
 				.wait_mode = modes[m]), NULL, end_when_told,
 			   NULL);
-		/* the name is taken otherwise */
-		flowipc_server_close(links[m].server);
+			flowipc_server_close(links[m].server);
 		links[m].server = NULL;
 	}
 	sys(sigaction(SIGUSR1, &action, &before));
@@ -533,6 +585,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(slots_full),
 	TEST(payload_space_full),
 	TEST(payload_space_in_pieces),
+	TEST(kept_without_limit),
 	TEST(a_release_wakes_the_sender),
 	TEST(a_receive_wakes_the_sender),
 	TEST(wait_modes),
