@@ -255,6 +255,8 @@ TEST_F(region, advice_does_not_lose_the_pages)
 
 TEST_F(region, dropping_caches_does_not_lose_the_pages)
 {
+	/* One which nobody ever wrote to, and which looks like clean cache. */
+	int untouched = region_create(self->device, SIZE);
 	unsigned int page;
 	char *memory;
 
@@ -270,6 +272,11 @@ TEST_F(region, dropping_caches_does_not_lose_the_pages)
 	ASSERT_NE(MAP_FAILED, memory);
 	for (page = 0; page < 16; page++)
 		EXPECT_EQ(page, memory[page * PAGE]);
+
+	memory = map(untouched, SIZE, PROT_READ);
+	ASSERT_NE(MAP_FAILED, memory);
+	for (page = 0; page < 16; page++)
+		EXPECT_EQ(0, touch_read(memory + page * PAGE));
 }
 
 TEST_F(region, a_forked_child_shares_it)

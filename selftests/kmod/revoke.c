@@ -374,7 +374,13 @@ TEST_F_TIMEOUT(revoke, wins_every_race_of_huge_pages, 300)
 	race_run(self->device, 2 * HUGE, true);
 }
 
-/* Two revocations at once: neither returns before the work is done. */
+/*
+ * Two revocations at once: neither returns before the work is done. There is a
+ * lot of it, as no page is mapped together with others, and the page looked at
+ * comes last.
+ */
+#define REVOKERS_SIZE	(16 * HUGE)
+
 struct revoker {
 	int region;
 	int grant;
@@ -393,7 +399,7 @@ static void *revoke_and_look(void *arg)
 	if (grant_revoke(revoker->region, revoker->grant))
 		return "revoke";
 	/* write() looks without a signal, which threads would share. */
-	if (write(ends[1], revoker->peer, 1) != -1)
+	if (write(ends[1], revoker->peer + REVOKERS_SIZE - PAGE, 1) != -1)
 		return "readable";
 	close(ends[0]);
 	close(ends[1]);
@@ -401,36 +407,41 @@ static void *revoke_and_look(void *arg)
 	return NULL;
 }
 
+static void revoke_by_two(int region, char *where)
+{
+	int grant = grant_create(region, 0, REVOKERS_SIZE, READ);
+	pthread_barrier_t start;
+	struct revoker revoker = { region, grant, where, &start };
+	pthread_t thread[2];
+	void *result[2];
+	int i;
+
+	ASSERT_EQ(0, grant_claim(grant));
+	ASSERT_EQ(where, mmap(where, REVOKERS_SIZE, PROT_READ,
+			      MAP_SHARED | MAP_FIXED | MAP_POPULATE, grant, 0));
+	pthread_barrier_init(&start, NULL, 2);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, revoke_and_look, &revoker));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, pthread_join(thread[i], &result[i]));
+		ASSERT_STREQ("", result[i] ? (char *)result[i] : "");
+	}
+	pthread_barrier_destroy(&start);
+	ASSERT_EQ(0, close(grant));
+}
+
 TEST_F(revoke, by_two_threads_at_once)
 {
-	const uint64_t size = 512 * PAGE;
-	int round;
+	int region = region_create(self->device, REVOKERS_SIZE), round;
+	char *where = mmap(NULL, REVOKERS_SIZE + 2 * HUGE, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	for (round = 0; round < 50; round++) {
-		int region = region_create(self->device, size);
-		int grant = grant_create(region, 0, size, READ);
-		pthread_barrier_t start;
-		struct revoker revoker = { region, grant, NULL, &start };
-		pthread_t thread[2];
-		void *result[2];
-		int i;
-
-		ASSERT_EQ(0, grant_claim(grant));
-		revoker.peer = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE, grant, 0);
-		ASSERT_NE(MAP_FAILED, revoker.peer);
-		pthread_barrier_init(&start, NULL, 2);
-		for (i = 0; i < 2; i++)
-			ASSERT_EQ(0, pthread_create(&thread[i], NULL, revoke_and_look, &revoker));
-		for (i = 0; i < 2; i++) {
-			ASSERT_EQ(0, pthread_join(thread[i], &result[i]));
-			if (result[i])
-				ASSERT_STREQ("", (char *)result[i]);
-		}
-		pthread_barrier_destroy(&start);
-		munmap(revoker.peer, size);
-		close(grant);
-		close(region);
-	}
+	ASSERT_LE(0, region);
+	ASSERT_NE(MAP_FAILED, where);
+	/* Never on a 2 MiB boundary. */
+	where = (char *)(((uintptr_t)where | (HUGE - 1)) + 1 + PAGE);
+	for (round = 0; round < 30; round++)
+		revoke_by_two(region, where);
 }
 
 TEST_F(revoke, while_the_grant_is_closed_and_made)
