@@ -143,7 +143,18 @@ static void measure_flowipc(const struct client *client,
 	free(samples);
 }
 
-/* As many requests, or as many as there is time for, but three. */
+/* Three requests at least, unless they take ten times what they may. */
+static bool enough(const struct options *options, uint64_t requests,
+		   uint64_t began)
+{
+	double seconds = (double)(now_ns() - began) / 1e9;
+
+	if (requests == options->requests)
+		return true;
+	return requests >= 3 ? seconds >= options->socket_seconds :
+			       requests && seconds >= 10 * options->socket_seconds;
+}
+
 static void measure_socket(const struct client *client,
 			   struct measured *measured, size_t count)
 {
@@ -175,9 +186,7 @@ static void measure_socket(const struct client *client,
 		const struct file *file = measured[i].file;
 		uint64_t begin = now_ns(), n = 0, start;
 
-		while (n < options->requests &&
-		       (n < 3 || (double)(now_ns() - begin) <
-					 options->socket_seconds * 1e9)) {
+		while (!enough(options, n, begin)) {
 			start = now_ns();
 			socket_get(fd, file->name, buffer, file->size);
 			touch(buffer, file->size);

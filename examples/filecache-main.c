@@ -39,7 +39,7 @@ static const struct {
 	    0 } },
 	{ BOTH | CLIENT,
 	  { "socket-time", KEY_SOCKET_TIME, "SECONDS", 0,
-	    "How long to measure each file over a Unix socket, at least three requests; 0 leaves that out [1]",
+	    "How long to measure each file over a Unix socket; three requests are made even in ten times that; 0 leaves it out [1]",
 	    0 } },
 	{ BOTH | CLIENT,
 	  { "json", 'j', NULL, 0, "One JSON object instead of a table", 0 } },
