@@ -25,8 +25,9 @@ kmod_make = $(MAKE) -C $(KERNEL_BUILD_DIR) M=$(abs_top_builddir)/kmod
 if BUILD_KMOD
 noinst_DATA += kmod/flowipc.ko
 
-# The prerequisites name the source tree, because VPATH would find the copies.
-kmod/flowipc.ko: $(kmod_sources:%=$(top_srcdir)/%)
+# The prerequisites name the source tree, because VPATH would find the copies;
+# config.status may name another kernel.
+kmod/flowipc.ko: $(kmod_sources:%=$(top_srcdir)/%) config.status
 	$(AM_V_GEN)for file in $(kmod_sources); do \
 		cmp -s "$(top_srcdir)/$$file" "$$file" && continue; \
 		$(MKDIR_P) "$${file%/*}" && \
@@ -45,7 +46,7 @@ endif BUILD_KMOD
 # By hand, so that it works when the kernel's headers are gone.
 kmod-clean:
 	-test ! -d kmod || (cd kmod && rm -rf *.ko *.o *.mod *.mod.c .*.cmd \
-		.*.d .tmp_versions modules.order Module.symvers)
+		.*.d .*.o .tmp_versions modules.order Module.symvers)
 	-test "$(top_srcdir)/kmod" -ef kmod || rm -f $(kmod_sources)
 
 clean_local += kmod-clean
