@@ -36,6 +36,14 @@ void file_open(struct file_list *list, const char *path)
 	list->count++;
 }
 
+void file_drop_last(struct file_list *list)
+{
+	struct file *file = &list->files[--list->count];
+
+	close(file->fd);
+	free(file->name);
+}
+
 void file_read(const struct file *file, void *buffer, size_t size,
 	       uint64_t offset)
 {

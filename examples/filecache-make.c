@@ -40,7 +40,7 @@ static bool add_match(struct file_list *list, const char *pattern)
 		if (list->files[list->count - 1].size >= LEAST_SIZE)
 			found = true;
 		else
-			close(list->files[--list->count].fd);
+			file_drop_last(list);
 	}
 	globfree(&matches);
 	return found;

@@ -84,6 +84,7 @@ static void print_row(const struct measured *measured)
 	const struct timing *slow = &measured->socket;
 	const char *name = measured->file->name;
 	size_t length = strlen(name);
+	double ratio;
 
 	/* The end of a path tells more than its beginning. */
 	printf("%s%-*s %9s", length > 32 ? "..." : "", length > 32 ? 29 : 32,
@@ -94,12 +95,12 @@ static void print_row(const struct measured *measured)
 	print_time(fast->p99);
 	print_time(fast->max);
 	if (slow->count) {
+		ratio = (double)slow->p50 / (double)fast->p50;
 		printf("  ");
 		print_time(slow->p50);
 		print_time(slow->p99);
 		print_time(slow->max);
-		printf(" %8" PRIu64 " %11.1f", slow->count,
-		       (double)slow->p50 / (double)fast->p50);
+		printf(" %8" PRIu64 " %11.*f", slow->count, ratio < 100, ratio);
 	}
 	putchar('\n');
 }

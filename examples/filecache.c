@@ -177,6 +177,7 @@ int demonstrate(struct options *options)
 {
 	struct file_list sources = { .count = 0 }, list = { .count = 0 };
 	char name[64], remark[128];
+	int result;
 
 	if (options->big_size < SMALL_SIZE)
 		die("the large file cannot be smaller than %s",
@@ -194,5 +195,8 @@ int demonstrate(struct options *options)
 	for (size_t i = 0; i < sources.count; i++)
 		list.files[list.count++] = sources.files[i];
 	made_file(&list, &sources, options->directory, options->big_size);
-	return run_both(options, &list);
+	result = run_both(options, &list);
+	while (list.count)
+		file_drop_last(&list);
+	return result;
 }

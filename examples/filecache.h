@@ -76,6 +76,7 @@ const char *flowipc_why(int error);
 
 /* filecache-files.c */
 void file_open(struct file_list *list, const char *path);
+void file_drop_last(struct file_list *list);
 void file_read(const struct file *file, void *buffer, size_t size,
 	       uint64_t offset);
 const struct file *file_find(const struct file_list *list, const char *name,
