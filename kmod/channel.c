@@ -297,7 +297,8 @@ static struct channel *channel_alloc(void)
 
 static struct file *channel_file_create(struct channel_end *end)
 {
-	return anon_inode_getfile("flowipc-channel", &channel_fops, end, O_RDWR);
+	return anon_inode_getfile("[flowipc-channel]", &channel_fops, end,
+				  O_RDWR);
 }
 
 static int channel_files_create(struct file *files[2])

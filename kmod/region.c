@@ -63,7 +63,7 @@ static int region_add_block(struct region *region, pgoff_t index,
 	if (!folio)
 		return -ENOMEM;
 
-	/* Before it can be found, so that nobody ever sees it not up to date. */
+	/* Before it can be found, so that nobody sees it not up to date. */
 	__folio_mark_uptodate(folio);
 
 	/* Charges the caller's memory cgroup. */
@@ -71,7 +71,6 @@ static int region_add_block(struct region *region, pgoff_t index,
 	if (!err) {
 		folio_mark_dirty(folio);
 		folio_unlock(folio);
-
 		if (COMPAT_HUGE_ORDER && order == COMPAT_HUGE_ORDER)
 			region->huge_bytes += folio_size(folio);
 		region->max_order = max(region->max_order, order);
@@ -200,8 +199,8 @@ static struct inode *region_inode_create(struct super_block *sb,
 }
 
 /*
- * The revoked flag of @grant is read under the folio's lock, and the lock is
- * held by our caller until the page is in the page table; flowipc_region_unmap()
+ * The revoked flag of @grant is read under the folio's lock, and our caller
+ * holds the lock until the page is in the page table; flowipc_region_unmap()
  * has the other half.
  */
 vm_fault_t flowipc_region_fault(struct region *region, struct vm_fault *vmf,
@@ -209,7 +208,7 @@ vm_fault_t flowipc_region_fault(struct region *region, struct vm_fault *vmf,
 {
 	struct folio *folio;
 
-	/* NULL, or an error pointer on newer kernels: a page lost to memory failure. */
+	/* NULL, or an error on newer kernels: a page lost to memory failure. */
 	folio = filemap_lock_folio(region->inode->i_mapping, vmf->pgoff);
 	if (IS_ERR_OR_NULL(folio))
 		return VM_FAULT_SIGBUS;

@@ -447,7 +447,8 @@ TEST_F(channel, deadlines_are_those_of_the_time_namespace)
 			if (!child) {
 				uint64_t deadline = in_ms(100);
 
-				EXPECT_ERRNO(ETIMEDOUT, channel_wait(self->here, MESSAGE, deadline));
+				EXPECT_ERRNO(ETIMEDOUT,
+					     channel_wait(self->here, MESSAGE, deadline));
 				EXPECT_LE(deadline, now_ns());
 				EXPECT_ERRNO(ETIMEDOUT, channel_wait(self->here, MESSAGE, 0));
 				_exit(0);

@@ -166,12 +166,12 @@ TEST_F(objects, unknown_commands_are_refused)
 				EXPECT_ERRNO(ENOTTY, ioctl(objects[object], command, argument));
 
 			/* The same number with another size, direction, magic. */
-			EXPECT_ERRNO(ENOTTY, ioctl(objects[object], command + (8 << _IOC_SIZESHIFT),
-						   argument));
-			EXPECT_ERRNO(ENOTTY, ioctl(objects[object], command ^ (2U << _IOC_DIRSHIFT),
-						   argument));
-			EXPECT_ERRNO(ENOTTY, ioctl(objects[object], command ^ (1U << _IOC_TYPESHIFT),
-						   argument));
+			EXPECT_ERRNO(ENOTTY, ioctl(objects[object],
+						   command + (8 << _IOC_SIZESHIFT), argument));
+			EXPECT_ERRNO(ENOTTY, ioctl(objects[object],
+						   command ^ (2U << _IOC_DIRSHIFT), argument));
+			EXPECT_ERRNO(ENOTTY, ioctl(objects[object],
+						   command ^ (1U << _IOC_TYPESHIFT), argument));
 		}
 		for (nr = 0; nr < 256; nr++)
 			EXPECT_ERRNO(ENOTTY, ioctl(objects[object], _IO(FLOWIPC_IOC_MAGIC, nr), 0));

@@ -354,7 +354,8 @@ TEST_F(grant, futexes_work_through_a_read_only_mapping)
 			EXPECT_TRUE(!syscall(SYS_futex, mine, FUTEX_WAIT, 0, &limit, NULL, 0) ||
 				    errno == EAGAIN);
 		/* Now the other way round. */
-		ASSERT_TRUE(EVENTUALLY(syscall(SYS_futex, mine, FUTEX_WAKE, 1, NULL, NULL, 0) == 1));
+		ASSERT_TRUE(EVENTUALLY(syscall(SYS_futex, mine, FUTEX_WAKE, 1,
+					       NULL, NULL, 0) == 1));
 		_exit(0);
 	}
 	ASSERT_TRUE(send_fd(sockets[0], grant_create(self->region, 4 * PAGE, PAGE, READ)));
