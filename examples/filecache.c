@@ -114,7 +114,8 @@ static bool has_ended(pid_t child)
 
 static int outcome(const char *who, int status)
 {
-	if (status <= 128)
+	/* Ctrl-C reaches everybody, and needs no explanation. */
+	if (status <= 128 || status == 128 + SIGINT)
 		return status;
 	say("the %s was ended by a signal: %s", who, strsignal(status - 128));
 	return 1;
@@ -176,9 +177,14 @@ static void pick_cpus(int cpus[2])
 int demonstrate(struct options *options)
 {
 	struct file_list sources = { .count = 0 }, list = { .count = 0 };
+	enum flowipc_backend backend;
 	char name[64], remark[128];
-	int result;
+	int err, result;
 
+	/* Before work is put into it, and while there is one side to complain. */
+	err = flowipc_backend_find(options->backend, &backend);
+	if (err)
+		die("%s", flowipc_why(err));
 	if (options->big_size < SMALL_SIZE)
 		die("the large file cannot be smaller than %s",
 		    size_text(SMALL_SIZE));
