@@ -39,7 +39,8 @@ static const struct {
 	    0 } },
 	{ BOTH | CLIENT,
 	  { "socket-time", KEY_SOCKET_TIME, "SECONDS", 0,
-	    "How long to measure each file over a Unix socket; three requests are made even in ten times that; 0 leaves it out [1]",
+	    "How long to measure each file over a Unix socket; "
+	    "three requests are made even in ten times that; 0 leaves it out [1]",
 	    0 } },
 	{ BOTH | CLIENT,
 	  { "json", 'j', NULL, 0, "One JSON object instead of a table", 0 } },
@@ -174,7 +175,8 @@ static void parse_arguments(int argc, char **argv, struct arguments *arguments)
 		arguments->role = CLIENT;
 	switch (arguments->role) {
 	case BOTH:
-		argp.doc = "Hand files from one process to another, the largest as fast as the smallest. Starts both sides, on files of this machine. Each on its own:\n"
+		argp.doc = "Hand files from one process to another, the largest as fast as the smallest. "
+			   "Starts both sides, on files of this machine. Each on its own:\n"
 			   "  filecache server FILE...\n"
 			   "  filecache client FILE...";
 		break;

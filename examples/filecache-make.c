@@ -154,7 +154,8 @@ void check_room(const char *directory, uint64_t disk, uint64_t memory)
 		die("cannot make a file in %s: %s", directory, strerror(errno));
 	/* Memory file systems may not tell a size. */
 	if (room.f_blocks && room.f_bavail * (uint64_t)room.f_frsize < disk)
-		die("%s has %s left and %s are needed there; choose another folder with --directory, or a smaller --size",
+		die("%s has %s left and %s are needed there; "
+		    "choose another folder with --directory, or a smaller --size",
 		    directory, size_text(room.f_bavail * room.f_frsize),
 		    size_text(disk));
 	if (kind.f_type == TMPFS_MAGIC || kind.f_type == RAMFS_MAGIC)

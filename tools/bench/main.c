@@ -66,7 +66,8 @@ static const uint64_t all_sizes[] = {
 
 static const struct argp_option options[] = {
 	{ "size", 's', "BYTES", 0,
-	  "Size of the messages, both ways; 4K, 1M; several by commas or by repeating the option; or \"all\" [64]", 0 },
+	  "Size of the messages, both ways; 4K, 1M; "
+	  "several by commas or by repeating the option; or \"all\" [64]", 0 },
 	{ "mode", 'm', "MODE", 0,
 	  "How to wait: spin, adaptive, sleep; several likewise; or \"all\" [all]", 0 },
 	{ "duration", 'd', "SECONDS", 0,

@@ -63,7 +63,8 @@ void bench_report_table(const struct bench_report *report)
 	uint64_t cacheline = floor_p50(report, "cacheline");
 	uint64_t futex = floor_p50(report, "futex");
 
-	printf("Round trip between a process on CPU %d and one on CPU %d; flowipc %s, %s back end.\n"
+	printf("Round trip between a process on CPU %d and one on CPU %d; "
+	       "flowipc %s, %s back end.\n"
 	       "Reading the clock, %" PRIu64 " ns, is part of each round trip.\n\n",
 	       config->cpus[0], config->cpus[1], flowipc_version(),
 	       flowipc_backend_name(config->backend), report->clock_ns);
@@ -123,7 +124,8 @@ void bench_report_json(const struct bench_report *report)
 	uint64_t cacheline = floor_p50(report, "cacheline");
 	uint64_t futex = floor_p50(report, "futex");
 
-	printf("{\"schema\":1,\"version\":\"%s\",\"backend\":\"%s\",\"cpus\":[%d,%d],\"clock_ns\":%" PRIu64 ",\n"
+	printf("{\"schema\":1,\"version\":\"%s\",\"backend\":\"%s\","
+	       "\"cpus\":[%d,%d],\"clock_ns\":%" PRIu64 ",\n"
 	       " \"floor\":{",
 	       flowipc_version(), flowipc_backend_name(config->backend),
 	       config->cpus[0], config->cpus[1], report->clock_ns);
