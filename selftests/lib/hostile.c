@@ -10,8 +10,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+
+#include <linux/flowipc.h>
 
 /* Whether the attack had any effect at all. */
 struct progress {
@@ -387,10 +391,85 @@ static void nonsense_in_its_own_memory(void **state)
 		      " protocol errors\n", rounds,
 		      atomic_load(&progress->messages),
 		      atomic_load(&progress->protocol_errors));
-	/* an attack that nobody noticed would be no attack */
 	check(atomic_load(&progress->protocol_errors));
 	check(atomic_load(&progress->messages));
 	munmap(progress, sizeof(*progress));
+}
+
+/* One ring, by whatever makes a bell of this descriptor ring. */
+static bool ring(int fd)
+{
+	static char bytes[65536];
+	struct flowipc_kick kick = {
+		.events = FLOWIPC_EVENT_MESSAGE | FLOWIPC_EVENT_SPACE,
+	};
+
+	return !ioctl(fd, FLOWIPC_IOC_KICK, &kick) ||
+	       send(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
+}
+
+static void ring_for(uint64_t nanoseconds, int sync)
+{
+	uint64_t end = test_now_ns() + nanoseconds;
+	int bells[8], count = 0, room = 64 << 20, fd, i;
+
+	for (fd = 3; fd < 64 && count < 8; fd++) {
+		/* as many rings ahead as the system allows */
+		if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room,
+			       sizeof(room)))
+			setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room,
+				   sizeof(room));
+		if (fd != sync && ring(fd))
+			bells[count++] = fd;
+	}
+	check(count);
+	while (test_now_ns() < end)
+		for (i = 0; i < count; i++)
+			ring(bells[i]);
+}
+
+static void ring_without_end(struct link *far, void *arg)
+{
+	(void)arg;
+	/* what goes by packets is not a bell */
+	close(flowipc_session_fd(far->session));
+	sync_put(far->sync, 0);
+	ring_for((uint64_t)test_ms(20000) * 1000000u, far->sync);
+	_exit(0);
+}
+
+/* Being woken does not make a wait longer. */
+static void bells_that_never_stop(void **state)
+{
+	uint64_t start, i;
+	struct link link;
+	int err, round;
+
+	(void)state;
+	for (round = 0; round < 2; round++) {
+		link_start(&link, FLOWIPC_OPTS(channel, .slots = 2,
+				.wait_mode = round ? FLOWIPC_WAIT_SLEEP :
+				FLOWIPC_WAIT_ADAPTIVE), NULL,
+			   ring_without_end, NULL);
+		sync_get(link.sync);
+		start = test_now_ns();
+		for (i = 0; i < 10; i++) {
+			gives(flowipc_receive(link.channel, &i, 0, 20),
+			      -ETIMEDOUT);
+			gives(flowipc_receive(link.channel, &i, 0, 0),
+			      -EAGAIN);
+		}
+		for (i = 0; !(err = flowipc_send(link.channel, &i, 8, 100));
+		     i++)
+			check(i < 2);
+		gives(err, -ETIMEDOUT);
+		check_msg(test_now_ns() - start <
+			  (uint64_t)test_ms(10000) * 1000000u,
+			  "300 ms of waiting took %" PRIu64 " ms",
+			  (test_now_ns() - start) / 1000000);
+		kill(link.peer.pid, SIGKILL);
+		link_drop(&link);
+	}
 }
 
 enum { SHARED_BYTES = 100000 };
@@ -514,6 +593,7 @@ static void a_reader_stays_a_reader(void **state)
 
 static const struct CMUnitTest tests[] = {
 	TEST(nonsense_in_its_own_memory),
+	TEST(bells_that_never_stop),
 	TEST(a_reader_stays_a_reader),
 };
 

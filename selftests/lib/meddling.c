@@ -26,6 +26,7 @@ enum meddling {
 	NOTHING,	/* as a check of the meddler: all must work */
 	LOST,
 	DOUBLED,
+	FLOODED,
 	CUT,
 	LENGTHENED,
 	EMPTIED,
@@ -54,7 +55,7 @@ enum meddling {
 };
 
 static const char *const names[] = {
-	"nothing", "lost", "doubled", "cut", "lengthened", "emptied",
+	"nothing", "lost", "doubled", "flooded", "cut", "lengthened", "emptied",
 	"bits changed", "word changed", "randomised", "hung up",
 	"fds missing", "fds swapped", "fds added", "fds doubled", "pipe",
 	"file on disk", "folder", "/dev/null", "epoll", "datagram socket",
@@ -114,7 +115,7 @@ static bool packet_read(int fd, struct packet *packet)
 	return got > 0;
 }
 
-static void packet_write(int fd, const struct packet *packet)
+static bool packet_write(int fd, const struct packet *packet)
 {
 	char control[CMSG_SPACE(MAX_FDS * sizeof(int))] = { 0 };
 	struct iovec iov = { (void *)packet->bytes, packet->size };
@@ -133,7 +134,8 @@ static void packet_write(int fd, const struct packet *packet)
 		memcpy(CMSG_DATA(cmsg), packet->fds,
 		       (size_t)packet->fd_count * sizeof(int));
 	}
-	sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 ||
+	       errno != EPIPE;
 }
 
 /* Put ourselves in between wherever another such socket is passed. */
@@ -225,6 +227,7 @@ static bool packet_spoil(struct packet *packet, enum meddling kind,
 	switch (kind) {
 	case NOTHING:
 	case DOUBLED:
+	case FLOODED:
 		break;
 	case LOST:
 	case HUNG_UP:
@@ -344,6 +347,11 @@ static void meddler(int sync, void *arg)
 			if (pass && count - 1 == plan->packet &&
 			    plan->kind == DOUBLED)
 				packet_write(lines[i ^ 1].fd, &packet);
+			/* without end, as long as anybody is there */
+			while (count - 1 == plan->packet &&
+			       plan->kind == FLOODED &&
+			       packet_write(lines[i ^ 1].fd, &packet))
+				;
 			for (j = 0; j < packet.fd_count; j++)
 				close(packet.fds[j]);
 			if (!pass && plan->kind == HUNG_UP)
