@@ -143,14 +143,17 @@ static int lane_sleep(struct lane *lane, lane_ready_fn *ready, void *context,
 			return err < 0 ? err : 0;
 		flowipc__courier_collect(lane->courier);
 		got = lane_doorbell_wait(lane, deadline);
+		if (got > 0 && got & FLOWIPC__HUP)
+			return lane_end(lane, ready, context);
+		/* A peer that rings without end does not put the end off. */
+		if (got > 0 && flowipc__now() >= deadline)
+			got = -ETIMEDOUT;
 		if (got < 0) {
 			err = ready(context);
 			if (!err)
 				return got;
 			return err < 0 ? err : 0;
 		}
-		if (got & FLOWIPC__HUP)
-			return lane_end(lane, ready, context);
 		/*
 		 * The peer has rung for this sleep and will not again. Should
 		 * what it brought not be enough, the next sleep is another one.

@@ -24,6 +24,9 @@
 /* Opens of the peer that wait to be accepted; more are refused. */
 #define PENDING_MAX 64
 
+/* Packets in a row. More than can wait in a socket come from an enemy. */
+#define PACKETS_MAX 4096
+
 /* Pass our outbox, and @fds with it. */
 static int channel_announce(struct flowipc_channel *channel,
 			    const struct control *packet, const int *fds,
@@ -111,16 +114,19 @@ static void pending_drop(struct control_pending *pending)
 }
 
 /*
- * Receive a control packet. Opens of the peer go into the list, and come out
- * again when the peer has given them up. 0: the packet is an answer to an open
- * of ours, and its descriptors are the caller's. -EAGAIN: there is none.
+ * Receive control packets until one is the answer to our open of channel
+ * @number, whose descriptors are then the caller's. Opens of the peer go into
+ * the list, and come out again when the peer has given them up. An answer to
+ * an open that we gave up is dropped. -EAGAIN: there is nothing more.
  */
-static int control_next(struct flowipc_session *session, struct control *packet,
-			int *fds, unsigned int *fd_count)
+static int control_next(struct flowipc_session *session, uint32_t number,
+			struct control *packet, int *fds,
+			unsigned int *fd_count)
 {
+	int budget = PACKETS_MAX;
 	int err;
 
-	for (;;) {
+	while (budget--) {
 		err = flowipc__control_receive(session->control, packet, fds,
 					       fd_count);
 		if (err == -EMFILE && packet->kind == CONTROL_OPEN)
@@ -150,13 +156,17 @@ static int control_next(struct flowipc_session *session, struct control *packet,
 			break;
 		case CONTROL_ACCEPT:
 		case CONTROL_REFUSE:
-			return 0;
+			if (number && packet->channel == number)
+				return 0;
+			flowipc__close_all(fds, *fd_count);
+			break;
 		default:
 			flowipc__close_all(fds, *fd_count);
 			return flowipc__fail(-EPROTO,
 					     "the peer sent an unknown packet");
 		}
 	}
+	return flowipc__fail(-EPROTO, "the peer sends packets without end");
 }
 
 /* Wait for the peer's answer to our open of channel @number. */
@@ -169,14 +179,9 @@ static int answer_wait(struct flowipc_session *session, uint32_t number,
 	int err;
 
 	for (;;) {
-		err = control_next(session, &packet, fds, &count);
-		if (!err && packet.channel == number)
+		err = control_next(session, number, &packet, fds, &count);
+		if (!err)
 			break;
-		if (!err) {
-			/* To an open that was given up. */
-			flowipc__close_all(fds, count);
-			continue;
-		}
 		if (err == -EAGAIN)
 			err = flowipc__packet_wait(session->control, POLLIN,
 						   deadline);
@@ -257,12 +262,7 @@ static int open_wait(struct flowipc_session *session, uint64_t deadline,
 
 	for (;;) {
 		/* All there is, because the peer may have given up by now. */
-		err = control_next(session, &packet, fds, &count);
-		if (!err) {
-			/* An answer to an open that we gave up. */
-			flowipc__close_all(fds, count);
-			continue;
-		}
+		err = control_next(session, 0, &packet, fds, &count);
 		*open = pending_take(session, 0);
 		if (*open)
 			return 0;

@@ -126,11 +126,11 @@ int flowipc__packet_wait(int socket, short events, uint64_t deadline)
 	struct timespec storage;
 	int ready;
 
-	flowipc__left(deadline, &storage, &left);
+	/* The caller has looked; a peer that sends on and on buys no time. */
+	if (!flowipc__left(deadline, &storage, &left))
+		return deadline ? -ETIMEDOUT : -EAGAIN;
 	ready = ppoll(&pollfd, 1, left, NULL);
 	if (ready > 0)
 		return 0;
-	if (!ready)
-		return deadline ? -ETIMEDOUT : -EAGAIN;
-	return -errno;
+	return ready ? -errno : -ETIMEDOUT;
 }

@@ -382,11 +382,13 @@ int flowipc_accept(struct flowipc_server *server, int timeout_ms,
 {
 	uint64_t deadline = flowipc__deadline(timeout_ms);
 	struct epoll_event event;
-	int err;
+	int budget, err;
 
 	for (;;) {
 		guests_expire(server);
-		while (epoll_wait(server->epoll, &event, 1, 0) > 0) {
+		budget = 2 * GUESTS_MAX;
+		while (budget-- &&
+		       epoll_wait(server->epoll, &event, 1, 0) > 0) {
 			err = server_serve(server, event.data.fd, session);
 			if (err != -EAGAIN)
 				return err;
