@@ -269,6 +269,8 @@ static int open_wait(struct flowipc_session *session, uint64_t deadline,
 		if (err == -EAGAIN)
 			err = flowipc__packet_wait(session->control, POLLIN,
 						   deadline);
+		if (err == -ETIMEDOUT)
+			flowipc__fail(err, "the peer opened no channel in time");
 		if (err)
 			return err;
 	}

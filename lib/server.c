@@ -394,6 +394,8 @@ int flowipc_accept(struct flowipc_server *server, int timeout_ms,
 				return err;
 		}
 		err = flowipc__packet_wait(server->epoll, POLLIN, deadline);
+		if (err == -ETIMEDOUT)
+			flowipc__fail(err, "no client was admitted in time");
 		if (err)
 			return err;
 	}
