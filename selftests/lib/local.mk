@@ -80,7 +80,10 @@ selftests_lib_hostile_SOURCES = selftests/lib/hostile.c
 selftests_lib_hostile_CFLAGS = $(lib_tests_cflags)
 selftests_lib_hostile_LDADD = $(lib_tests_libs)
 
-selftests_lib_meddling_SOURCES = selftests/lib/meddling.c
+selftests_lib_meddling_SOURCES = \
+	selftests/lib/meddling.c \
+	selftests/lib/meddler.c \
+	selftests/lib/meddler.h
 selftests_lib_meddling_CFLAGS = $(lib_tests_cflags)
 selftests_lib_meddling_LDADD = $(lib_tests_libs)
 

@@ -385,6 +385,9 @@ static void receive_churn(struct link *far, void *arg)
 		pattern_check(flowipc_message_data(message), CHURN_BYTES, i);
 		flowipc_message_release(message);
 	}
+	/* Those that are gone do not stay mapped until the session ends. */
+	check_msg(test_count_shared_maps() < test_loops(CHURN) / 2,
+		  "%d regions are still mapped", test_count_shared_maps());
 }
 
 /* Each region is there for one message; more than a session has room for. */
