@@ -249,23 +249,29 @@ static int memfd_doorbell_wait(const struct doorbell *mine, unsigned int events,
 	ssize_t got;
 
 	for (;;) {
+		bool last = !flowipc__left(deadline, &storage, &left);
+
 		/* Without a limit the read itself can sleep: one call less. */
+		if (left && !last &&
+		    ppoll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1,
+			  left, NULL) < 0)
+			return errno == EINTR ? -EINTR : FLOWIPC__HUP;
 		got = recv(fd, pending, sizeof(pending),
-			   deadline == FLOWIPC__NEVER ? 0 : MSG_DONTWAIT);
+			   left ? MSG_DONTWAIT : 0);
 		if (got > 0)
 			return (int)events;
-		if (!got || errno == ECONNRESET)
+		if (!got)
 			return FLOWIPC__HUP;
 		if (errno == EINTR)
 			return -EINTR;
 		if (errno != EAGAIN)
 			return FLOWIPC__HUP;
-		if (!flowipc__left(deadline, &storage, &left))
+		if (last)
 			return -ETIMEDOUT;
-		if (ppoll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, left,
-			  NULL) < 0 &&
-		    errno == EINTR)
-			return -EINTR;
+		/* The peer can make the socket one that never sleeps. */
+		if (!left)
+			poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1,
+			     -1);
 	}
 }
 

@@ -206,6 +206,7 @@ static void import_free(struct courier *courier, struct import *import)
 {
 	if (courier->imports[place(import->number)] == import)
 		courier->imports[place(import->number)] = NULL;
+	atomic_fetch_sub(&courier->import_count, 1);
 	flowipc__unmap(&import->mapping);
 	free(import);
 }
@@ -243,6 +244,7 @@ static int import_create(struct courier *courier, uint32_t number, int fd)
 	}
 	import->number = number;
 	courier->imports[place(number)] = import;
+	atomic_fetch_add(&courier->import_count, 1);
 	return 0;
 }
 
@@ -273,6 +275,8 @@ void flowipc__courier_collect(struct courier *courier)
 	int budget = FLOWIPC__REGIONS_MAX;
 	int err;
 
+	if (!atomic_load_explicit(&courier->import_count, memory_order_relaxed))
+		return;
 	/* Whoever holds the lock is collecting as well. */
 	if (pthread_mutex_trylock(&courier->lock))
 		return;

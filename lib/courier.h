@@ -10,6 +10,7 @@
 #define FLOWIPC_LIB_COURIER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <flowipc/session.h>
 
@@ -30,8 +31,9 @@ struct courier {
 	struct share *shares[FLOWIPC__REGIONS_MAX];
 	uint32_t generation;
 
-	/* What the peer shares. */
+	/* What the peer shares; how many of them is read without the lock. */
 	pthread_mutex_t lock;
+	_Atomic unsigned int import_count;
 	struct import *imports[FLOWIPC__REGIONS_MAX];
 };
 
@@ -54,7 +56,10 @@ void flowipc__courier_forget(struct flowipc_region *region);
 int flowipc__courier_find(struct courier *courier, uint32_t number,
 			  struct import **import, struct mapping *mapping);
 void flowipc__courier_release(struct courier *courier, struct import *import);
-/* Take in what waits in the socket. Never waits. */
+/*
+ * See what the peer has withdrawn, and unmap it. What it has shared can wait
+ * until it is sent from. Never waits.
+ */
 void flowipc__courier_collect(struct courier *courier);
 
 #endif

@@ -8,7 +8,13 @@
 
 /* Longest and shortest spin before sleeping, when adaptive. */
 #define SPIN_MAX_NS 50000
-#define SPIN_MIN_NS 1000
+#define SPIN_MIN_NS 3000
+
+/*
+ * While spinning, let others have the processor this often: the peer may be
+ * waiting for this very one.
+ */
+#define YIELD_NS 2000
 
 /* After this many waits, whatever the ones before were like, spin for long. */
 #define SPIN_RETRY 16
@@ -89,6 +95,7 @@ static int lane_spin(struct lane *lane, lane_ready_fn *ready, void *context,
 {
 	uint64_t start = flowipc__now();
 	uint64_t looked = start;
+	uint64_t yielded = start;
 	uint64_t now;
 	int i, err;
 
@@ -107,8 +114,10 @@ static int lane_spin(struct lane *lane, lane_ready_fn *ready, void *context,
 			flowipc__courier_collect(lane->courier);
 			if (flowipc__doorbell_is_hung_up(lane->doorbell))
 				return lane_end(lane, ready, context);
-			/* Perhaps the peer needs this very processor. */
+		}
+		if (now - yielded >= YIELD_NS) {
 			sched_yield();
+			yielded = flowipc__now();
 		}
 	}
 }
