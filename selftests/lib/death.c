@@ -493,37 +493,87 @@ static void what_was_received_outlives_the_sender(void **state)
 	link_close(&link);
 }
 
-/* A process that calls exec has ended, as far as its peers are concerned. */
+/* The program that exec has started: nothing of the library's is in it. */
 static void sleep_on(int sync, void *arg)
 {
+	char path[32], target[128];
+	ssize_t length;
+	int fd;
+
 	(void)sync;
 	(void)arg;
+	for (fd = 3; fd < 256; fd++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		length = readlink(path, target, sizeof(target) - 1);
+		if (length < 0)
+			continue;
+		target[length] = '\0';
+		check_msg(!strstr(target, "flowipc") &&
+			  !strstr(target, "socket:"),
+			  "descriptor %d is still %s", fd, target);
+	}
 	test_sleep_ms(60000);
 }
 
-static void send_and_exec(struct link *far, void *arg)
+static void exec_sleep_on(struct flowipc_channel *channel)
 {
-	(void)arg;
-	ok(flowipc_send(far->channel, "abc", 4, test_ms(5000)));
+	ok(flowipc_send(channel, "abc", 4, test_ms(5000)));
 	execl("/proc/self/exe", "peer", "--peer", "sleep_on", "0", NULL);
 	check(false);
 }
 
+static void accept_and_exec(int sync, void *arg)
+{
+	struct flowipc_session *session = test_session_connect();
+	struct flowipc_channel *channel;
+
+	(void)sync;
+	(void)arg;
+	ok(flowipc_channel_accept(session, NULL, test_ms(5000), &channel));
+	exec_sleep_on(channel);
+}
+
+static void open_and_exec(int sync, void *arg)
+{
+	struct flowipc_session *session = test_session_connect();
+	struct flowipc_channel *channel;
+
+	(void)sync;
+	(void)arg;
+	ok(flowipc_channel_open(session, NULL, test_ms(5000), &channel));
+	exec_sleep_on(channel);
+}
+
+/* A process that calls exec has ended, as far as its peers are concerned. */
 static void exec_is_an_end(void **state)
 {
+	struct flowipc_channel *channel;
 	struct flowipc_message *message;
 	struct link link;
 	char text[4];
+	int opens;
 
 	(void)state;
-	link_start(&link, NULL, NULL, send_and_exec, NULL);
-	gives(flowipc_receive(link.channel, text, 4, test_ms(5000)), 4);
-	gives(flowipc_message_receive(link.channel, &message, test_ms(10000)),
-	      -EPIPE);
-	/* and yet it lives */
-	sys(kill(link.peer.pid, 0));
-	peer_kill(&link.peer);
-	link_close(&link);
+	for (opens = 0; opens < 2; opens++) {
+		test_session_start(&link, opens ? open_and_exec :
+				   accept_and_exec, NULL);
+		if (opens)
+			ok(flowipc_channel_accept(link.session, NULL,
+						  test_ms(5000), &channel));
+		else
+			ok(flowipc_channel_open(link.session, NULL,
+						test_ms(5000), &channel));
+		gives(flowipc_receive(channel, text, 4, test_ms(5000)), 4);
+		gives(flowipc_message_receive(channel, &message,
+					      test_ms(10000)), -EPIPE);
+		flowipc_channel_close(channel);
+		gives(flowipc_channel_accept(link.session, NULL,
+					     test_ms(10000), &channel), -EPIPE);
+		/* and yet it lives, unless it found something */
+		test_sleep_ms(test_ms(100));
+		peer_kill(&link.peer);
+		link_close(&link);
+	}
 }
 
 static const struct peer_function functions[] = {
