@@ -140,34 +140,24 @@ static int share_create(struct courier *courier, struct flowipc_region *region,
 }
 
 int flowipc__courier_share(struct courier *courier,
-			   struct flowipc_region *region, uint64_t deadline,
-			   uint32_t *number)
+			   struct flowipc_region *region, uint32_t *number)
 {
 	struct share *share;
-	int err;
+	int err = 0;
 
-	if (region->backend != courier->backend)
-		return flowipc__fail(
-			-EOPNOTSUPP,
-			"a %s region cannot be sent in a %s session",
-			flowipc_backend_name(region->backend->id),
-			flowipc_backend_name(courier->backend->id));
-	for (;;) {
-		err = 0;
-		pthread_mutex_lock(&shares_lock);
-		share = share_find(courier, region);
-		if (share)
-			*number = share->number;
-		else
-			err = share_create(courier, region, number);
-		pthread_mutex_unlock(&shares_lock);
-		if (err != -EAGAIN)
-			return err;
-		/* The peer is behind with what was shared before. */
-		err = flowipc__packet_wait(courier->socket, POLLOUT, deadline);
-		if (err)
-			return err;
-	}
+	pthread_mutex_lock(&shares_lock);
+	share = share_find(courier, region);
+	if (share)
+		*number = share->number;
+	else
+		err = share_create(courier, region, number);
+	pthread_mutex_unlock(&shares_lock);
+	return err;
+}
+
+int flowipc__courier_wait(struct courier *courier, uint64_t deadline)
+{
+	return flowipc__packet_wait(courier->socket, POLLOUT, deadline);
 }
 
 void flowipc__courier_withdraw(struct flowipc_region *region)

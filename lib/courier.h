@@ -43,10 +43,14 @@ void flowipc__courier_init(struct courier *courier, int socket,
 			   const struct flowipc_peer *peer);
 void flowipc__courier_close(struct courier *courier);
 
-/* See that the peer has @region; *number is what it is called in slots. */
+/*
+ * See that the peer has @region, one of the same back end; *number is what it
+ * is called in slots. -EAGAIN: the peer is behind with what it was told before.
+ */
 int flowipc__courier_share(struct courier *courier,
-			   struct flowipc_region *region, uint64_t deadline,
-			   uint32_t *number);
+			   struct flowipc_region *region, uint32_t *number);
+/* Wait until the peer has caught up. */
+int flowipc__courier_wait(struct courier *courier, uint64_t deadline);
 /* Nobody sends from the region any more: tell all peers to unmap it. */
 void flowipc__courier_withdraw(struct flowipc_region *region);
 /* The region was revoked: what was shared is of no more use. */

@@ -67,9 +67,10 @@ void flowipc__lane_kick(struct lane *lane)
 		lane->hung_up = true;
 }
 
-bool flowipc__lane_look_for_hang_up(struct lane *lane)
+bool flowipc__lane_look(struct lane *lane)
 {
 	lane->looked_ticks = flowipc__ticks();
+	flowipc__courier_collect(lane->courier);
 	if (!lane->hung_up)
 		lane->hung_up = flowipc__doorbell_is_hung_up(lane->doorbell);
 	return lane->hung_up;
@@ -111,8 +112,7 @@ static int lane_spin(struct lane *lane, lane_ready_fn *ready, void *context,
 			return -ETIMEDOUT;
 		if (now - looked >= LOOK_NS) {
 			looked = now;
-			flowipc__courier_collect(lane->courier);
-			if (flowipc__doorbell_is_hung_up(lane->doorbell))
+			if (flowipc__lane_look(lane))
 				return lane_end(lane, ready, context);
 		}
 		if (now - yielded >= YIELD_NS) {

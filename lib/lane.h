@@ -73,7 +73,8 @@ void flowipc__lane_prepare(struct lane *lane);
 
 void flowipc__lane_disarm(struct lane *lane);
 void flowipc__lane_kick(struct lane *lane);
-bool flowipc__lane_look_for_hang_up(struct lane *lane);
+/* What only the kernel knows: is the peer gone, has it withdrawn a region? */
+bool flowipc__lane_look(struct lane *lane);
 
 /* What is waited for was there without waiting. */
 static inline void flowipc__lane_awake(struct lane *lane)
@@ -101,7 +102,7 @@ static inline bool flowipc__lane_hung_up(struct lane *lane)
 	if (__builtin_expect(
 		    flowipc__ticks() - lane->looked_ticks < FLOWIPC__TICKS, 1))
 		return lane->hung_up;
-	return flowipc__lane_look_for_hang_up(lane);
+	return flowipc__lane_look(lane);
 }
 
 #endif

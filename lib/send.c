@@ -73,6 +73,31 @@ static void slot_publish(struct flowipc_channel *channel,
 			       message->type, message->size, sent_ns);
 }
 
+/* See that the peer has the region that a message is from. */
+static int region_share(struct flowipc_channel *channel,
+			struct flowipc_region *region, int timeout_ms,
+			uint32_t *number)
+{
+	uint64_t deadline = 0;
+	int err;
+
+	for (;;) {
+		err = flowipc__courier_share(channel->courier, region, number);
+		if (err != -EAGAIN)
+			return err;
+		/*
+		 * A peer that sleeps for want of messages must wake up to
+		 * listen to the courier.
+		 */
+		flowipc__lane_kick(&channel->sender.lane);
+		if (!deadline)
+			deadline = flowipc__deadline(timeout_ms);
+		err = flowipc__courier_wait(channel->courier, deadline);
+		if (err)
+			return err;
+	}
+}
+
 int flowipc_message_send(struct flowipc_message *message, int timeout_ms)
 {
 	struct flowipc_channel *channel = message->channel;
@@ -90,9 +115,8 @@ int flowipc_message_send(struct flowipc_message *message, int timeout_ms)
 		return -EPIPE;
 	err = slot_wait(channel, timeout_ms);
 	if (!err && message->kind == SLOT_REGION)
-		err = flowipc__courier_share(channel->courier, message->region,
-					     flowipc__deadline(timeout_ms),
-					     &region);
+		err = region_share(channel, message->region, timeout_ms,
+				   &region);
 	if (err)
 		return err;
 	if (message->kind != SLOT_INLINE)
