@@ -48,6 +48,8 @@ static int talk(struct flowipc_channel *channel, struct flowipc_region *region,
 		flowipc_message_release(message);
 		return -1;
 	}
+	/* time for the regions to come through the meddler, too */
+	test_sleep_ms(test_ms(5));
 	for (i = 0; i < 4; i++) {
 		if (fine(flowipc_message_receive(channel, &message, limit)))
 			return -1;

@@ -113,13 +113,13 @@ static void no_descriptors(void **state)
 
 static void without_memory(int sync, void *arg)
 {
-	struct rlimit limit = { 512 * MIB, 512 * MIB };
+	struct rlimit limit = { 128 * MIB, 128 * MIB };
 	struct flowipc_region *region = NULL;
 
 	(void)sync;
 	(void)arg;
 	sys(setrlimit(RLIMIT_AS, &limit));
-	gives(flowipc_region_create(1024 * MIB, NULL, &region), -ENOMEM);
+	gives(flowipc_region_create(256 * MIB, NULL, &region), -ENOMEM);
 	check(!region);
 	ok(flowipc_region_create(1, NULL, &region));
 	flowipc_region_destroy(region);
