@@ -125,7 +125,7 @@ static int race(int grant, int *ready)
 	return won ? 10 : 11;
 }
 
-TEST_F(claim, race_has_one_winner)
+TEST_F_TIMEOUT(claim, race_has_one_winner, 300)
 {
 	int *ready = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -133,7 +133,7 @@ TEST_F(claim, race_has_one_winner)
 	pid_t child[RACERS];
 
 	ASSERT_NE(MAP_FAILED, ready);
-	for (round = 0; round < 500; round++) {
+	for (round = 0; round < 200; round++) {
 		int grant = grant_create(self->region, PAGE, PAGE, READ);
 
 		*ready = 0;
