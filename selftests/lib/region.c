@@ -429,6 +429,58 @@ static void regions_come_and_go(void **state)
 	test_device_bytes_return_to(device);
 }
 
+/* Two channels: on one of them it waits while the other one ends. */
+static void read_after_the_end(int sync, void *arg)
+{
+	struct flowipc_session *session = test_session_connect();
+	struct flowipc_channel *ends, *stays;
+	struct flowipc_message *message;
+	int i;
+
+	(void)arg;
+	ok(flowipc_channel_open(session, NULL, test_ms(10000), &ends));
+	ok(flowipc_channel_open(session, NULL, test_ms(10000), &stays));
+	sync_get(sync);
+	gives(flowipc_message_receive(stays, &message, 50), -ETIMEDOUT);
+	for (i = 0; i < 2; i++) {
+		ok(flowipc_message_receive(ends, &message, test_ms(5000)));
+		pattern_check(flowipc_message_data(message),
+			      flowipc_message_size(message), 4);
+		flowipc_message_release(message);
+	}
+	gives(flowipc_message_receive(ends, &message, test_ms(5000)), -EPIPE);
+	flowipc_channel_close(ends);
+	flowipc_channel_close(stays);
+	flowipc_session_close(session);
+}
+
+static void sent_before_the_end(void **state)
+{
+	struct flowipc_channel *ends, *stays;
+	struct flowipc_message *message;
+	struct flowipc_region *region;
+	struct link link;
+
+	(void)state;
+	test_session_start(&link, read_after_the_end, NULL);
+	ok(flowipc_channel_accept(link.session, NULL, test_ms(10000), &ends));
+	ok(flowipc_channel_accept(link.session, NULL, test_ms(10000),
+				  &stays));
+	ok(flowipc_region_create(MIB, NULL, &region));
+	pattern_fill(flowipc_region_data(region), MIB, 4);
+	send_range(ends, region, 0, MIB);
+	/* and one that has a region of its own */
+	ok(flowipc_message_new(ends, 5 * MIB, 0, &message));
+	pattern_fill(flowipc_message_buffer(message), 5 * MIB, 4);
+	ok(flowipc_message_send(message, test_ms(5000)));
+	flowipc_region_destroy(region);
+	flowipc_channel_close(ends);
+	sync_put(link.sync, 0);
+	peer_join(&link.peer);
+	flowipc_channel_close(stays);
+	link_close(&link);
+}
+
 static void create_and_destroy(void *arg)
 {
 	struct flowipc_region *region;
@@ -472,6 +524,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(lent_to_one_that_dies),
 	TEST(taken_back),
 	TEST(regions_come_and_go),
+	TEST(sent_before_the_end),
 	TEST(from_many_threads),
 };
 
