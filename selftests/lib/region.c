@@ -434,12 +434,13 @@ static void read_after_the_end(int sync, void *arg)
 {
 	struct flowipc_session *session = test_session_connect();
 	struct flowipc_channel *ends, *stays;
-	struct flowipc_message *message;
+	struct flowipc_message *message, *held;
 	int i;
 
 	(void)arg;
 	ok(flowipc_channel_open(session, NULL, test_ms(10000), &ends));
 	ok(flowipc_channel_open(session, NULL, test_ms(10000), &stays));
+	ok(flowipc_message_receive(stays, &held, test_ms(5000)));
 	sync_get(sync);
 	gives(flowipc_message_receive(stays, &message, 50), -ETIMEDOUT);
 	for (i = 0; i < 2; i++) {
@@ -449,6 +450,7 @@ static void read_after_the_end(int sync, void *arg)
 		flowipc_message_release(message);
 	}
 	gives(flowipc_message_receive(ends, &message, test_ms(5000)), -EPIPE);
+	flowipc_message_release(held);
 	flowipc_channel_close(ends);
 	flowipc_channel_close(stays);
 	flowipc_session_close(session);
@@ -458,7 +460,7 @@ static void sent_before_the_end(void **state)
 {
 	struct flowipc_channel *ends, *stays;
 	struct flowipc_message *message;
-	struct flowipc_region *region;
+	struct flowipc_region *region, *other;
 	struct link link;
 
 	(void)state;
@@ -467,6 +469,8 @@ static void sent_before_the_end(void **state)
 	ok(flowipc_channel_accept(link.session, NULL, test_ms(10000),
 				  &stays));
 	ok(flowipc_region_create(MIB, NULL, &region));
+	ok(flowipc_region_create(1, NULL, &other));
+	send_range(stays, other, 0, 1);
 	pattern_fill(flowipc_region_data(region), MIB, 4);
 	send_range(ends, region, 0, MIB);
 	/* and one that has a region of its own */
@@ -478,6 +482,7 @@ static void sent_before_the_end(void **state)
 	sync_put(link.sync, 0);
 	peer_join(&link.peer);
 	flowipc_channel_close(stays);
+	flowipc_region_destroy(other);
 	link_close(&link);
 }
 
