@@ -7,14 +7,16 @@
  * page cache itself. A limit is read anew for every object, so a parameter
  * lowered at run time refuses the next object and takes nothing away.
  *
+ * What a user has locked is counted here and not in user_struct, which older
+ * 6.1 kernels do not let a module give back.
+ *
  * accounts_lock protects the table of accounts and every account->objects; it
- * is a leaf. The two byte counters are atomics with no lock.
+ * is a leaf. The byte counters are atomics with no lock.
  */
 #include <linux/capability.h>
 #include <linux/hashtable.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/user.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
@@ -24,11 +26,13 @@
  * struct account - the objects of one user
  * @node:    in accounts
  * @uid:     the user, by the real uid, as for RLIMIT_MEMLOCK
+ * @locked:  bytes of regions that count against RLIMIT_MEMLOCK
  * @objects: regions, grants and channels; the account is freed at 0
  */
 struct account {
 	struct hlist_node	node;
 	kuid_t			uid;
+	atomic64_t		locked;
 	unsigned int		objects;
 };
 
@@ -60,74 +64,53 @@ u64 flowipc_used_total_bytes(void)
 	return atomic64_read(&used_total_bytes);
 }
 
-static int locked_charge(struct user_struct *user, unsigned long pages)
+/* Adds @bytes to @counter, unless that would exceed @limit. */
+static bool counter_charge(atomic64_t *counter, u64 bytes, u64 limit)
 {
-	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-	long used = atomic_long_read(&user->locked_vm);
-
-	do {
-		if (pages > limit || used > limit - pages)
-			return -EDQUOT;
-	} while (!atomic_long_try_cmpxchg(&user->locked_vm, &used,
-					  used + pages));
-
-	return 0;
-}
-
-static int total_charge(u64 bytes)
-{
-	u64 limit = flowipc_limit_total_bytes();
-	s64 used = atomic64_read(&used_total_bytes);
+	s64 used = atomic64_read(counter);
 
 	do {
 		if (bytes > limit || used > limit - bytes)
-			return -ENOMEM;
-	} while (!atomic64_try_cmpxchg(&used_total_bytes, &used, used + bytes));
+			return false;
+	} while (!atomic64_try_cmpxchg(counter, &used, used + bytes));
 
-	return 0;
+	return true;
 }
 
 /*
  * Per user and not per mm: a limit per mm is no limit for who can fork. Nothing
  * is counted for CAP_IPC_LOCK, so that root's regions do not use up what root's
- * unprivileged daemons may lock.
+ * unprivileged daemons may lock. @account outlives the charge.
  */
-int flowipc_memory_charge(struct memory_charge *charge, u64 bytes)
+int flowipc_memory_charge(struct memory_charge *charge,
+			  struct account *account, u64 bytes)
 {
-	struct user_struct *user = NULL;
-	int err;
+	if (capable(CAP_IPC_LOCK))
+		account = NULL;
 
-	if (!capable(CAP_IPC_LOCK)) {
-		user = get_uid(current_user());
-		err = locked_charge(user, bytes >> PAGE_SHIFT);
-		if (err)
-			goto free_user;
+	/* Without a limit, RLIM_INFINITY is just a very large one. */
+	if (account && !counter_charge(&account->locked, bytes,
+				       rlimit(RLIMIT_MEMLOCK)))
+		return -EDQUOT;
+
+	if (!counter_charge(&used_total_bytes, bytes,
+			    flowipc_limit_total_bytes())) {
+		if (account)
+			atomic64_sub(bytes, &account->locked);
+		return -ENOMEM;
 	}
 
-	err = total_charge(bytes);
-	if (err)
-		goto unlock_user;
-
 	charge->bytes = bytes;
-	charge->user = user;
+	charge->account = account;
 
 	return 0;
-
-unlock_user:
-	if (user)
-		atomic_long_sub(bytes >> PAGE_SHIFT, &user->locked_vm);
-free_user:
-	free_uid(user);
-	return err;
 }
 
 void flowipc_memory_uncharge(struct memory_charge *charge)
 {
 	atomic64_sub(charge->bytes, &used_total_bytes);
-	if (charge->user)
-		atomic_long_sub(charge->bytes >> PAGE_SHIFT,
-				&charge->user->locked_vm);
-	free_uid(charge->user);
+	if (charge->account)
+		atomic64_sub(charge->bytes, &charge->account->locked);
 }
 
 static struct account *account_find(kuid_t uid)

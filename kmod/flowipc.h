@@ -32,16 +32,15 @@
 
 struct account;
 struct seq_file;
-struct user_struct;
 
 /**
  * struct memory_charge - memory counted against the limits
- * @bytes: counted against max_total_bytes
- * @user:  whose RLIMIT_MEMLOCK it counts against, NULL when nobody's
+ * @bytes:   counted against max_total_bytes
+ * @account: whose RLIMIT_MEMLOCK it counts against, NULL when nobody's
  */
 struct memory_charge {
 	u64			bytes;
-	struct user_struct	*user;
+	struct account		*account;
 };
 
 /**
@@ -138,7 +137,8 @@ void flowipc_file_release(void);
 u64 flowipc_limit_region_bytes(void);
 u64 flowipc_limit_total_bytes(void);
 u64 flowipc_used_total_bytes(void);
-int flowipc_memory_charge(struct memory_charge *charge, u64 bytes);
+int flowipc_memory_charge(struct memory_charge *charge,
+			  struct account *account, u64 bytes);
 void flowipc_memory_uncharge(struct memory_charge *charge);
 struct account *flowipc_account_get(void);
 void flowipc_account_put(struct account *account);

@@ -139,7 +139,7 @@ static struct region *region_alloc(u64 size)
 		goto free_region;
 	}
 
-	err = flowipc_memory_charge(&region->charge, size);
+	err = flowipc_memory_charge(&region->charge, region->account, size);
 	if (err)
 		goto put_account;
 

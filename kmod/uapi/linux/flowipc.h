@@ -79,7 +79,8 @@ struct flowipc_query {
  *
  * The pages are zeroed, resident and unevictable from the start. They are
  * charged to the caller's memory cgroup and, unless it has CAP_IPC_LOCK, to
- * its RLIMIT_MEMLOCK, counted for all processes of the user together.
+ * its RLIMIT_MEMLOCK, counted for all processes of the user together, apart
+ * from what they lock by other means.
  *
  * EINVAL size is 0 or unaligned; EFBIG size exceeds max_region_bytes;
  * EDQUOT RLIMIT_MEMLOCK or max_objects_per_user would be exceeded;
@@ -272,7 +273,8 @@ struct flowipc_wait {
 /* device */
 #define FLOWIPC_IOC_QUERY		_IOWR(FLOWIPC_IOC_MAGIC, 0x00, struct flowipc_query)
 #define FLOWIPC_IOC_REGION_CREATE	_IOWR(FLOWIPC_IOC_MAGIC, 0x01, struct flowipc_region_create)
-#define FLOWIPC_IOC_CHANNEL_CREATE	_IOWR(FLOWIPC_IOC_MAGIC, 0x02, struct flowipc_channel_create)
+#define FLOWIPC_IOC_CHANNEL_CREATE \
+	_IOWR(FLOWIPC_IOC_MAGIC, 0x02, struct flowipc_channel_create)
 /* region */
 #define FLOWIPC_IOC_GRANT		_IOWR(FLOWIPC_IOC_MAGIC, 0x10, struct flowipc_grant)
 #define FLOWIPC_IOC_REVOKE		_IOW(FLOWIPC_IOC_MAGIC, 0x11, struct flowipc_revoke)
