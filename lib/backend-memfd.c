@@ -11,12 +11,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "backend.h"
@@ -141,6 +143,7 @@ static int memfd_region_import(int share, struct mapping *mapping)
 {
 	/* Fails on all but memfds, before anything a peer's fd could stall. */
 	int seals = fcntl(share, F_GET_SEALS);
+	struct statfs statfs;
 	struct stat stat;
 	void *base;
 
@@ -148,6 +151,10 @@ static int memfd_region_import(int share, struct mapping *mapping)
 		return flowipc__fail(
 			-EPROTO,
 			"the peer shared something that is not a memfd sealed against shrinking");
+	/* A hole in a huge page raises SIGBUS when there is none to fill it. */
+	if (fstatfs(share, &statfs) || statfs.f_type != TMPFS_MAGIC)
+		return flowipc__fail(-EPROTO,
+				     "the peer shared a memfd of huge pages");
 	if (fstat(share, &stat) || stat.st_size <= 0)
 		return flowipc__fail(-EPROTO, "the peer shared an empty memfd");
 	base = mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_SHARED, share,
@@ -253,8 +260,8 @@ static int memfd_doorbell_wait(const struct doorbell *mine, unsigned int events,
 
 		/* Without a limit the read itself can sleep: one call less. */
 		if (left && !last &&
-		    ppoll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1,
-			  left, NULL) < 0)
+		    ppoll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, left,
+			  NULL) < 0)
 			return errno == EINTR ? -EINTR : FLOWIPC__HUP;
 		got = recv(fd, pending, sizeof(pending),
 			   left ? MSG_DONTWAIT : 0);
@@ -270,7 +277,7 @@ static int memfd_doorbell_wait(const struct doorbell *mine, unsigned int events,
 			return -ETIMEDOUT;
 		/* The peer can make the socket one that never sleeps. */
 		if (!left)
-			poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1,
+			poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1,
 			     -1);
 	}
 }

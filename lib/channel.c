@@ -92,8 +92,12 @@ void flowipc_channel_close(struct flowipc_channel *channel)
 {
 	if (!channel)
 		return;
-	if (channel->receiver.kept)
-		flowipc_message_release(channel->receiver.kept);
+	/* A forked child has neither outbox, and nothing to give back. */
+	if (flowipc__mapping_is_ours(&channel->theirs.mapping)) {
+		if (channel->receiver.kept)
+			flowipc_message_release(channel->receiver.kept);
+		flowipc__messages_discard(channel);
+	}
 	channel->closed = true;
 	/* The peer is told now, whatever our user still holds. */
 	flowipc__doorbell_close(&channel->doorbell);

@@ -121,6 +121,7 @@ void flowipc__message_put(struct flowipc_message *message,
 
 /* receive.c: the peer gets back what it lent us */
 void flowipc__message_give_back(struct flowipc_message *message);
+void flowipc__messages_discard(struct flowipc_channel *channel);
 
 /* loan.c */
 int flowipc__loan_take(struct sender *sender, uint32_t *loan);

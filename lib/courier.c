@@ -29,6 +29,7 @@ enum {
 struct parcel {
 	uint32_t kind;
 	uint32_t number;
+	uint64_t messages; /* withdrawn: how many were sent from it */
 };
 
 struct share {
@@ -36,15 +37,28 @@ struct share {
 	struct courier *courier;
 	struct share *next; /* of the same region */
 	uint32_t number;
+	uint64_t messages; /* sent from it, to this peer */
 	bool forgotten; /* revoked; only kept to be withdrawn */
 };
 
+/*
+ * A channel may end, and its regions be withdrawn, before all its messages are
+ * read. So an import is kept until as many were received as were sent.
+ */
 struct import {
+	struct import *next; /* of the same place */
 	struct mapping mapping;
 	uint32_t number;
-	unsigned int holders; /* messages */
-	bool withdrawn;
+	unsigned int holders; /* messages in our user's hands */
+	uint64_t received;
+	uint64_t messages; /* UINT64_MAX as long as it is not withdrawn */
 };
+
+/*
+ * What a peer may make us map. It can have withdrawn regions whose messages we
+ * have not read, and use their places again.
+ */
+#define IMPORTS_MAX (4 * FLOWIPC__REGIONS_MAX)
 
 static pthread_mutex_t shares_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -106,7 +120,7 @@ static int share_send(struct courier *courier, struct flowipc_region *region,
 
 /* Under shares_lock. */
 static int share_create(struct courier *courier, struct flowipc_region *region,
-			uint32_t *number)
+			struct share **new)
 {
 	struct share *share;
 	uint32_t slot;
@@ -135,7 +149,7 @@ static int share_create(struct courier *courier, struct flowipc_region *region,
 	share->next = region->shares;
 	region->shares = share;
 	courier->shares[slot] = share;
-	*number = share->number;
+	*new = share;
 	return 0;
 }
 
@@ -147,10 +161,12 @@ int flowipc__courier_share(struct courier *courier,
 
 	pthread_mutex_lock(&shares_lock);
 	share = share_find(courier, region);
-	if (share)
+	if (!share)
+		err = share_create(courier, region, &share);
+	if (!err) {
+		share->messages++;
 		*number = share->number;
-	else
-		err = share_create(courier, region, number);
+	}
 	pthread_mutex_unlock(&shares_lock);
 	return err;
 }
@@ -170,9 +186,10 @@ void flowipc__courier_withdraw(struct flowipc_region *region)
 		region->shares = share->next;
 		share->courier->shares[place(share->number)] = NULL;
 		parcel.number = share->number;
+		parcel.messages = share->messages;
 		/*
 		 * Where even this does not fit, the peer keeps an unused
-		 * mapping until its place is given anew.
+		 * mapping until the session ends.
 		 */
 		flowipc__packet_send(share->courier->socket, &parcel,
 				     sizeof(parcel), NULL, 0);
@@ -191,39 +208,61 @@ void flowipc__courier_forget(struct flowipc_region *region)
 	pthread_mutex_unlock(&shares_lock);
 }
 
-/* Under courier->lock. */
-static void import_free(struct courier *courier, struct import *import)
+/* Under courier->lock: the link that leads to @number, or to NULL. */
+static struct import **import_link(struct courier *courier, uint32_t number)
 {
-	if (courier->imports[place(import->number)] == import)
-		courier->imports[place(import->number)] = NULL;
+	struct import **link = &courier->imports[place(number)];
+
+	while (*link && (*link)->number != number)
+		link = &(*link)->next;
+	return link;
+}
+
+/* Under courier->lock. */
+static void import_free(struct courier *courier, struct import **link)
+{
+	struct import *import = *link;
+
+	*link = import->next;
 	atomic_fetch_sub(&courier->import_count, 1);
 	flowipc__unmap(&import->mapping);
 	free(import);
 }
 
 /* Under courier->lock. */
-static void import_withdraw(struct courier *courier, uint32_t number)
+static void import_free_if_unused(struct courier *courier, struct import **link)
 {
-	struct import *import = courier->imports[place(number)];
+	if (!(*link)->holders && (*link)->received >= (*link)->messages)
+		import_free(courier, link);
+}
 
-	if (!import || import->number != number)
+/* Under courier->lock. */
+static void import_withdraw(struct courier *courier,
+			    const struct parcel *parcel)
+{
+	struct import **link = import_link(courier, parcel->number);
+
+	if (!*link)
 		return;
-	courier->imports[place(number)] = NULL;
-	import->withdrawn = true;
-	if (!import->holders)
-		import_free(courier, import);
+	(*link)->messages = parcel->messages;
+	import_free_if_unused(courier, link);
 }
 
 /* Under courier->lock. */
 static int import_create(struct courier *courier, uint32_t number, int fd)
 {
+	struct import **link = import_link(courier, number);
 	struct import *import;
 	int err;
 
-	/* A place is given anew when what had it before is withdrawn. */
-	if (courier->imports[place(number)])
-		import_withdraw(courier,
-				courier->imports[place(number)]->number);
+	if (*link)
+		return flowipc__fail(
+			-EPROTO,
+			"the peer shared two regions under one number");
+	if (courier->import_count == IMPORTS_MAX)
+		return flowipc__fail(-EPROTO,
+				     "the peer shares more than %d regions",
+				     IMPORTS_MAX);
 	import = calloc(1, sizeof(*import));
 	if (!import)
 		return flowipc__fail(-ENOMEM, "out of memory");
@@ -233,7 +272,8 @@ static int import_create(struct courier *courier, uint32_t number, int fd)
 		return err;
 	}
 	import->number = number;
-	courier->imports[place(number)] = import;
+	import->messages = UINT64_MAX;
+	*link = import;
 	atomic_fetch_add(&courier->import_count, 1);
 	return 0;
 }
@@ -253,7 +293,7 @@ static int collect_one(struct courier *courier)
 	if (parcel.kind == PARCEL_SHARE && count == 1)
 		err = import_create(courier, parcel.number, fds[0]);
 	else if (parcel.kind == PARCEL_WITHDRAW && !count)
-		import_withdraw(courier, parcel.number);
+		import_withdraw(courier, &parcel);
 	else
 		err = flowipc__fail(-EPROTO, "the peer sent an unknown parcel");
 	flowipc__close_all(fds, count);
@@ -286,8 +326,8 @@ int flowipc__courier_find(struct courier *courier, uint32_t number,
 
 	pthread_mutex_lock(&courier->lock);
 	for (;;) {
-		found = courier->imports[place(number)];
-		if (found && found->number == number)
+		found = *import_link(courier, number);
+		if (found)
 			break;
 		err = budget-- ? collect_one(courier) : -EPROTO;
 		if (err)
@@ -295,6 +335,7 @@ int flowipc__courier_find(struct courier *courier, uint32_t number,
 	}
 	if (!err) {
 		found->holders++;
+		found->received++;
 		*import = found;
 		*mapping = found->mapping;
 	}
@@ -310,8 +351,8 @@ int flowipc__courier_find(struct courier *courier, uint32_t number,
 void flowipc__courier_release(struct courier *courier, struct import *import)
 {
 	pthread_mutex_lock(&courier->lock);
-	if (!--import->holders && import->withdrawn)
-		import_free(courier, import);
+	import->holders--;
+	import_free_if_unused(courier, import_link(courier, import->number));
 	pthread_mutex_unlock(&courier->lock);
 }
 
@@ -329,8 +370,8 @@ void flowipc__courier_close(struct courier *courier)
 	pthread_mutex_unlock(&shares_lock);
 
 	for (slot = 0; slot < FLOWIPC__REGIONS_MAX; slot++) {
-		if (courier->imports[slot])
-			import_free(courier, courier->imports[slot]);
+		while (courier->imports[slot])
+			import_free(courier, &courier->imports[slot]);
 	}
 	pthread_mutex_destroy(&courier->lock);
 	close(courier->socket);

@@ -173,6 +173,24 @@ int flowipc_message_receive(struct flowipc_channel *channel,
 	return 0;
 }
 
+/* Nobody will read what has arrived: give it back, as if it had been read. */
+void flowipc__messages_discard(struct flowipc_channel *channel)
+{
+	struct receiver *receiver = &channel->receiver;
+	uint64_t budget = channel->theirs.slot_mask + 1;
+	struct flowipc_message *message;
+
+	while (budget-- && !flowipc__channel_error(channel) &&
+	       slot_arrived(channel)) {
+		message = flowipc__message_get(channel, &receiver->unused);
+		if (!message)
+			return;
+		if (!slot_take(channel, message))
+			flowipc__message_give_back(message);
+		flowipc__message_put(message, &receiver->unused);
+	}
+}
+
 ssize_t flowipc_receive(struct flowipc_channel *channel, void *buffer,
 			uint64_t capacity, int timeout_ms)
 {

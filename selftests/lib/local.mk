@@ -15,6 +15,7 @@ lib_tests = \
 	selftests/lib/pollable \
 	selftests/lib/message \
 	selftests/lib/flow \
+	selftests/lib/forked \
 	selftests/lib/stream \
 	selftests/lib/death \
 	selftests/lib/hostile \
@@ -67,6 +68,10 @@ selftests_lib_message_LDADD = $(lib_tests_libs)
 selftests_lib_flow_SOURCES = selftests/lib/flow.c
 selftests_lib_flow_CFLAGS = $(lib_tests_cflags)
 selftests_lib_flow_LDADD = $(lib_tests_libs)
+
+selftests_lib_forked_SOURCES = selftests/lib/forked.c
+selftests_lib_forked_CFLAGS = $(lib_tests_cflags)
+selftests_lib_forked_LDADD = $(lib_tests_libs)
 
 selftests_lib_stream_SOURCES = selftests/lib/stream.c
 selftests_lib_stream_CFLAGS = $(lib_tests_cflags)
