@@ -90,6 +90,8 @@ void machine_files(struct file_list *list, char *remark, size_t room)
 
 	if (!out)
 		die("out of memory");
+	/* A stream that nothing is written to leaves the buffer as it was. */
+	*remark = '\0';
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		if (wanted[i].found)
 			continue;
