@@ -24,6 +24,7 @@
 #include "backend.h"
 #include "clock.h"
 #include "error.h"
+#include "packet.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -202,22 +203,10 @@ static int memfd_doorbell_create(struct doorbell *mine, int *theirs)
 	return 0;
 }
 
-static bool is_unix_stream(int fd)
-{
-	socklen_t size = sizeof(int);
-	int domain, type;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size))
-		return false;
-	size = sizeof(int);
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size))
-		return false;
-	return domain == AF_UNIX && type == SOCK_STREAM;
-}
-
 static int memfd_doorbell_import(struct doorbell *mine, const int *fds)
 {
-	if (!is_unix_stream(fds[0]) || !is_unix_stream(fds[1]))
+	if (!flowipc__is_unix_socket(fds[0], SOCK_STREAM) ||
+	    !flowipc__is_unix_socket(fds[1], SOCK_STREAM))
 		return flowipc__fail(
 			-EPROTO,
 			"the peer passed a doorbell that is not made of Unix sockets");

@@ -120,7 +120,7 @@ static int answer_wait(int control, const char *path, uint16_t offered,
 		return refused(path, packet.error);
 	}
 	if (packet.kind != CONTROL_WELCOME || count != 1 ||
-	    !flowipc__packet_is_socket(fds[0]) ||
+	    !flowipc__is_unix_socket(fds[0], SOCK_SEQPACKET) ||
 	    packet.newest < FLOWIPC__PROTOCOL_OLDEST ||
 	    packet.newest > FLOWIPC__PROTOCOL || !(packet.backends & offered) ||
 	    (packet.backends & (packet.backends - 1))) {

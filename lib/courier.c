@@ -33,7 +33,7 @@ struct parcel {
 };
 
 struct share {
-	struct flowipc_region *region;
+	struct flowipc_region *region; /* NULL: gone, still to be withdrawn */
 	struct courier *courier;
 	struct share *next; /* of the same region */
 	uint32_t number;
@@ -118,6 +118,52 @@ static int share_send(struct courier *courier, struct flowipc_region *region,
 	return err;
 }
 
+/*
+ * Under shares_lock: tell the peer that nothing will be sent from the share's
+ * region any more, and free the share. False if the peer has no room to hear
+ * it; then the share keeps its place until there is.
+ */
+static bool share_withdraw(struct share *share)
+{
+	struct parcel parcel = {.kind = PARCEL_WITHDRAW,
+				.number = share->number,
+				.messages = share->messages};
+	struct courier *courier = share->courier;
+
+	if (flowipc__packet_send(courier->socket, &parcel, sizeof(parcel), NULL,
+				 0) == -EAGAIN)
+		return false;
+	courier->shares[place(share->number)] = NULL;
+	free(share);
+	return true;
+}
+
+/*
+ * Under shares_lock: find a place in the table. -EAGAIN: the peer is behind
+ * with what was withdrawn; -ENOSPC.
+ */
+static int share_place(struct courier *courier, uint32_t *slot)
+{
+	bool behind = false;
+	struct share *share;
+
+	for (*slot = 0; *slot < FLOWIPC__REGIONS_MAX; ++*slot) {
+		share = courier->shares[*slot];
+		if (!share)
+			return 0;
+		if (share->region)
+			continue;
+		if (share_withdraw(share))
+			return 0;
+		behind = true;
+	}
+	if (behind)
+		return -EAGAIN;
+	return flowipc__fail(-ENOSPC,
+			     "%d regions are shared in this session already",
+			     FLOWIPC__REGIONS_MAX);
+}
+
 /* Under shares_lock. */
 static int share_create(struct courier *courier, struct flowipc_region *region,
 			struct share **new)
@@ -126,15 +172,9 @@ static int share_create(struct courier *courier, struct flowipc_region *region,
 	uint32_t slot;
 	int err;
 
-	for (slot = 0; slot < FLOWIPC__REGIONS_MAX; slot++) {
-		if (!courier->shares[slot])
-			break;
-	}
-	if (slot == FLOWIPC__REGIONS_MAX)
-		return flowipc__fail(
-			-ENOSPC,
-			"%d regions are shared in this session already",
-			FLOWIPC__REGIONS_MAX);
+	err = share_place(courier, &slot);
+	if (err)
+		return err;
 	share = calloc(1, sizeof(*share));
 	if (!share)
 		return flowipc__fail(-ENOMEM, "out of memory");
@@ -178,22 +218,13 @@ int flowipc__courier_wait(struct courier *courier, uint64_t deadline)
 
 void flowipc__courier_withdraw(struct flowipc_region *region)
 {
-	struct parcel parcel = {.kind = PARCEL_WITHDRAW};
 	struct share *share;
 
 	pthread_mutex_lock(&shares_lock);
 	while ((share = region->shares)) {
 		region->shares = share->next;
-		share->courier->shares[place(share->number)] = NULL;
-		parcel.number = share->number;
-		parcel.messages = share->messages;
-		/*
-		 * Where even this does not fit, the peer keeps an unused
-		 * mapping until the session ends.
-		 */
-		flowipc__packet_send(share->courier->socket, &parcel,
-				     sizeof(parcel), NULL, 0);
-		free(share);
+		share->region = NULL;
+		share_withdraw(share);
 	}
 	pthread_mutex_unlock(&shares_lock);
 }
@@ -364,7 +395,8 @@ void flowipc__courier_close(struct courier *courier)
 	for (slot = 0; slot < FLOWIPC__REGIONS_MAX; slot++) {
 		if (!courier->shares[slot])
 			continue;
-		share_unlink(courier->shares[slot]);
+		if (courier->shares[slot]->region)
+			share_unlink(courier->shares[slot]);
 		free(courier->shares[slot]);
 	}
 	pthread_mutex_unlock(&shares_lock);

@@ -21,7 +21,7 @@ void flowipc__close_all(const int *fds, unsigned int fd_count)
 		close(fds[i]);
 }
 
-bool flowipc__packet_is_socket(int fd)
+bool flowipc__is_unix_socket(int fd, int wanted_type)
 {
 	socklen_t size = sizeof(int);
 	int domain, type;
@@ -31,7 +31,7 @@ bool flowipc__packet_is_socket(int fd)
 	size = sizeof(int);
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size))
 		return false;
-	return domain == AF_UNIX && type == SOCK_SEQPACKET;
+	return domain == AF_UNIX && type == wanted_type;
 }
 
 int flowipc__packet_send(int socket, const void *data, size_t size,

@@ -32,8 +32,8 @@ int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
 /* Wait for poll @events until @deadline. 0; -EAGAIN, -ETIMEDOUT; -EINTR. */
 int flowipc__packet_wait(int socket, short events, uint64_t deadline);
 
-/* Is what a peer has passed a socket for packets? */
-bool flowipc__packet_is_socket(int fd);
+/* Is what a peer has passed a Unix socket of this type, SOCK_...? */
+bool flowipc__is_unix_socket(int fd, int wanted_type);
 
 void flowipc__close_all(const int *fds, unsigned int fd_count);
 
