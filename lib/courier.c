@@ -218,13 +218,20 @@ int flowipc__courier_wait(struct courier *courier, uint64_t deadline)
 
 void flowipc__courier_withdraw(struct flowipc_region *region)
 {
+	/* A forked child speaks for nobody: it forgets, and says nothing. */
+	bool ours = flowipc__mapping_is_ours(&region->mapping);
 	struct share *share;
 
 	pthread_mutex_lock(&shares_lock);
 	while ((share = region->shares)) {
 		region->shares = share->next;
 		share->region = NULL;
-		share_withdraw(share);
+		if (ours) {
+			share_withdraw(share);
+		} else {
+			share->courier->shares[place(share->number)] = NULL;
+			free(share);
+		}
 	}
 	pthread_mutex_unlock(&shares_lock);
 }

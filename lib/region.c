@@ -69,9 +69,7 @@ void flowipc__region_put(struct flowipc_region *region)
 {
 	if (atomic_fetch_sub(&region->refs, 1) != 1)
 		return;
-	/* A forked child speaks for nobody. */
-	if (flowipc__mapping_is_ours(&region->mapping))
-		flowipc__courier_withdraw(region);
+	flowipc__courier_withdraw(region);
 	flowipc__unmap(&region->mapping);
 	close(region->fd);
 	free(region);
