@@ -7,24 +7,6 @@
 
 enum { REGION_BYTES = 1 << 20, MAPS = 64 };
 
-/* Put pages of our own wherever the parent's mappings are in the parent. */
-static void occupy(const struct map *maps, int count)
-{
-	int i;
-
-	for (i = 0; i < count; i++) {
-		size_t size = maps[i].end - maps[i].start;
-		void *place = (void *)maps[i].start;
-		void *got = mmap(place, size, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS |
-				 MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1, 0);
-
-		/* Else it was inherited: the harness' own, not the library's. */
-		if (got == place)
-			*(volatile char *)place = 1;
-	}
-}
-
 struct inherited {
 	struct link *link;
 	struct flowipc_region *region;
@@ -32,21 +14,46 @@ struct inherited {
 	int count;
 };
 
+/*
+ * Put pages of our own wherever the parent's mappings are in the parent. Those
+ * that cannot be had were inherited, and are the harness' own.
+ */
+static int occupy(const struct map *maps, int count, volatile char **pages)
+{
+	int i, occupied = 0;
+
+	for (i = 0; i < count; i++) {
+		size_t size = maps[i].end - maps[i].start;
+		void *place = (void *)maps[i].start;
+
+		if (mmap(place, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE |
+			 MAP_NORESERVE, -1, 0) != place)
+			continue;
+		pages[occupied] = place;
+		*pages[occupied++] = 1;
+	}
+	return occupied;
+}
+
 static void close_everything(int sync, void *arg)
 {
 	struct inherited *inherited = arg;
 	struct link *link = inherited->link;
-	int i;
+	volatile char *pages[MAPS];
+	int i, occupied;
 
 	(void)sync;
-	occupy(inherited->maps, inherited->count);
+	occupied = occupy(inherited->maps, inherited->count, pages);
+	/* ThreadSanitizer has a say in what goes where. */
+	check(occupied || !inherited->count || TEST_WITH_TSAN);
 	flowipc_region_destroy(inherited->region);
 	flowipc_channel_close(link->channel);
 	flowipc_session_close(link->session);
 	flowipc_server_close(link->server);
 	/* The library did not unmap what is not its own. */
-	for (i = 0; i < inherited->count; i++)
-		(void)*(volatile char *)inherited->maps[i].start;
+	for (i = 0; i < occupied; i++)
+		check(*pages[i] == 1);
 }
 
 static void read_regions(struct link *far, void *arg)
