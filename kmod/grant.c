@@ -376,7 +376,7 @@ long flowipc_grant_revoke(struct region *region,
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
 
-	if (arg.flags & ~FLOWIPC_REVOKE_ALL || arg.reserved)
+	if (arg.flags & ~FLOWIPC_REVOKE_ALL || arg.id)
 		return -EINVAL;
 
 	if (arg.flags & FLOWIPC_REVOKE_ALL) {

@@ -192,14 +192,24 @@ static struct miscdevice device = {
 
 /* What userspace was compiled against, with 32 bits or with 64. */
 static_assert(sizeof(struct flowipc_query) == 56);
+static_assert(sizeof(struct flowipc_identity) == 40);
 static_assert(sizeof(struct flowipc_region_create) == 24);
 static_assert(sizeof(struct flowipc_channel_create) == 16);
-static_assert(sizeof(struct flowipc_grant) == 40);
+static_assert(sizeof(struct flowipc_grant) == 48);
 static_assert(sizeof(struct flowipc_revoke) == 16);
-static_assert(sizeof(struct flowipc_region_info) == 40);
-static_assert(sizeof(struct flowipc_claim) == 40);
+static_assert(sizeof(struct flowipc_seal) == 32);
+static_assert(sizeof(struct flowipc_region_info) == 72);
+static_assert(sizeof(struct flowipc_grant_next) == 48);
+static_assert(sizeof(struct flowipc_claim_next) == 64);
+static_assert(sizeof(struct flowipc_claim) == 48);
 static_assert(sizeof(struct flowipc_kick) == 16);
 static_assert(sizeof(struct flowipc_wait) == 24);
+static_assert(sizeof(struct flowipc_kick_and_wait) == 24);
+static_assert(sizeof(struct flowipc_shutdown) == 8);
+static_assert(sizeof(struct flowipc_bind_eventfd) == 16);
+static_assert(sizeof(struct flowipc_channel_claim) == 8);
+static_assert(sizeof(struct flowipc_channel_peer) == 48);
+static_assert(sizeof(struct flowipc_unseal) == 16);
 
 static int __init flowipc_init(void)
 {

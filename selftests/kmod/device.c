@@ -127,14 +127,14 @@ TEST_F(objects, reserved_fields_are_refused)
 	struct flowipc_region_create region = { .size = PAGE, .reserved = 1ULL << 63 };
 	struct flowipc_channel_create channel = { .reserved = 1 };
 	struct flowipc_region_info info = { .reserved = 1ULL << 32 };
-	struct flowipc_claim claim = { .reserved = 1ULL << 40 };
+	struct flowipc_claim claim = { .reserved = 1U << 30 };
 	struct flowipc_kick kick = { .events = MESSAGE, .reserved = 1 };
 	struct flowipc_wait wait = { .events = MESSAGE, .reserved = 1ULL << 63 };
 	struct flowipc_grant grant = {
 		.length = PAGE, .rights = READ, .reserved = 1U << 31,
 	};
 	struct flowipc_revoke revoke = {
-		.grant_fd = self->grant, .reserved = 1ULL << 33,
+		.grant_fd = self->grant, .id = 1ULL << 33,
 	};
 	int fds = count_fds();
 
