@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
+#include <linux/rcupdate.h>
 #include <linux/version.h>
 
 /* The flags of a mapping are written through helpers since 6.3. */
@@ -33,6 +34,24 @@ static inline void compat_inode_set_times(struct inode *inode)
 	inode->i_mtime = inode->i_ctime;
 	inode->i_atime = inode->i_ctime;
 #endif
+}
+
+/* A reference to the executable of @mm, or NULL; the core does not export it. */
+static inline struct file *compat_exe_file_get(struct mm_struct *mm)
+{
+	struct file *file;
+
+	rcu_read_lock();
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	file = get_file_rcu(&mm->exe_file);
+#else
+	file = rcu_dereference(mm->exe_file);
+	if (file && !get_file_rcu(file))
+		file = NULL;
+#endif
+	rcu_read_unlock();
+
+	return file;
 }
 
 /*

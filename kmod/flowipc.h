@@ -25,13 +25,37 @@
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/refcount.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 
 #include "uapi/linux/flowipc.h"
 
 struct account;
+struct pid;
 struct seq_file;
+
+/**
+ * struct identity - who a process was when it made a claim; never changes
+ * @refs:       readers, and what is claimed
+ * @pid:        its thread group
+ * @uid:        its effective uid
+ * @gid:        its effective gid
+ * @exe:        the path of its executable as it saw it, NULL when not known
+ * @exe_bytes:  bytes of @exe with the final NUL, 0 when not known
+ * @exe_device: st_dev of its executable
+ * @exe_inode:  st_ino of its executable
+ */
+struct identity {
+	refcount_t		refs;
+	struct pid		*pid;
+	kuid_t			uid;
+	kgid_t			gid;
+	char			*exe;
+	u32			exe_bytes;
+	u64			exe_device;
+	u64			exe_inode;
+};
 
 /**
  * struct memory_charge - memory counted against the limits
@@ -142,6 +166,13 @@ int flowipc_memory_charge(struct memory_charge *charge,
 void flowipc_memory_uncharge(struct memory_charge *charge);
 struct account *flowipc_account_get(void);
 void flowipc_account_put(struct account *account);
+
+/* identity.c */
+struct identity *flowipc_identity_of_current(void);
+struct identity *flowipc_identity_get(struct identity *who);
+void flowipc_identity_put(struct identity *who);
+int flowipc_identity_tell(const struct identity *who,
+			  struct flowipc_identity *arg);
 
 /* region.c */
 long flowipc_region_create(struct flowipc_region_create __user *uarg);

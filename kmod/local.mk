@@ -11,6 +11,7 @@ kmod_sources = \
 	kmod/fdinfo.c \
 	kmod/flowipc.h \
 	kmod/grant.c \
+	kmod/identity.c \
 	kmod/main.c \
 	kmod/region.c \
 	kmod/uapi/linux/flowipc.h
