@@ -117,7 +117,7 @@ kernel_packages()
 }
 
 # Downloads the packages named on stdin into directory $1.
-kernel_download()
+packages_download()
 {
 	local dest=$1 packages
 	mapfile -t packages
@@ -126,18 +126,19 @@ kernel_download()
 		>"$dest/apt.log" 2>&1
 }
 
-# Host lists first: they are there and know the security updates. Missing or
-# stale ones, or a series the machine's release does not have, get lists of
-# our own.
-kernel_fetch()
+# packages_fetch SUITE DIRECTORY NAME COMMAND...: downloads the packages that
+# COMMAND names. Host lists first: they are there and know the security updates.
+# Missing or stale ones, or what the machine's release does not have, get lists
+# of our own.
+packages_fetch()
 {
-	local series=$1 suite=$2 tmp=$3 packages
+	local suite=$1 tmp=$2 name=$3 packages
+	shift 3
 	command -v apt-get >/dev/null || die "apt-get not found: only Debian \
 kernels can be fetched; use --kernel-image and --kernel-headers"
 	apt_private=
-	if [ "$suite" = bookworm ] &&
-	   packages=$(kernel_packages "$series") &&
-	   kernel_download "$tmp" <<<"$packages"; then
+	if [ "$suite" = bookworm ] && packages=$("$@") &&
+	   packages_download "$tmp" <<<"$packages"; then
 		return
 	fi
 	rm -f "$tmp"/*.deb
@@ -147,13 +148,13 @@ kernels can be fetched; use --kernel-image and --kernel-headers"
 	apt_sources_for "$suite" "$apt_private/sources.d"
 	say "reading the package lists of $suite"
 	apt_run apt-get -q update >"$apt_private/log" 2>&1 || true
-	if ! packages=$(kernel_packages "$series"); then
+	if ! packages=$("$@"); then
 		grep -E '^(E|W|Err)' "$apt_private/log" >&2
-		die "no linux-image-amd64 $series in $suite"
+		die "no $name in $suite"
 	fi
-	if ! kernel_download "$tmp" <<<"$packages"; then
+	if ! packages_download "$tmp" <<<"$packages"; then
 		grep -E '^(E|W|Err)' "$tmp/apt.log" >&2
-		die "cannot download the $series kernel from $suite"
+		die "cannot download $name from $suite"
 	fi
 }
 
@@ -215,7 +216,8 @@ kernel_prepare()
 		tmp=$dir.partial
 		rm -rf "$tmp" "$dir"
 		mkdir -p "$tmp/root"
-		kernel_fetch "$series" "$suite" "$tmp"
+		packages_fetch "$suite" "$tmp" "linux-image-amd64 $series" \
+			kernel_packages "$series"
 		say "unpacking into $dir"
 		for deb in "$tmp"/*.deb; do
 			dpkg -x "$deb" "$tmp/root" || die "cannot unpack $deb"

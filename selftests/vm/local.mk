@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 EXTRA_DIST += \
+	selftests/vm/debug-kernel.sh \
+	selftests/vm/debug.config \
 	selftests/vm/dmesg-check \
 	selftests/vm/init \
 	selftests/vm/initramfs.sh \
+	selftests/vm/kcsan.config \
 	selftests/vm/kernel.sh \
 	selftests/vm/module.sh \
 	selftests/vm/run \
+	selftests/vm/small.config \
 	selftests/vm/test
 
 # The harness's own tests; what runs in it has targets of its own.

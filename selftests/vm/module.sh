@@ -6,7 +6,7 @@
 # rebuilt when and only when a source or the kernel changes, and the source
 # tree stays clean.
 #
-# Uses $vm_cache, $kernel_headers, say() and die(); sets module_ko.
+# Uses $vm_cache, $kernel_headers, $module_debug, say() and die(); sets module_ko.
 
 module_sources()
 {
@@ -21,7 +21,7 @@ module_build()
 	[ -e "$kernel_headers/Makefile" ] ||
 		die "no kernel headers: $kernel_headers/Makefile is not there"
 	hash=$(cd "$source" && {
-		echo "$kernel_headers"
+		echo "$kernel_headers $module_debug"
 		cat "$kernel_headers/include/generated/utsrelease.h"
 		module_sources | xargs -d '\n' sha256sum
 	} | sha256sum | cut -c 1-20)
@@ -55,14 +55,15 @@ module_build()
 	# kfuncs need it; without pahole the module has no BTF.
 	if ! env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u ARCH -u KBUILD_OUTPUT \
 		make -C "$kernel_headers" M="$tmp" RESOLVE_BTFIDS=true \
-		PAHOLE="$(command -v pahole || echo true)" modules \
+		PAHOLE="$(command -v pahole || echo true)" \
+		${module_debug:+FLOWIPC_DEBUG=1} modules \
 		>"$tmp/log" 2>&1 9>&-; then
 		cat "$tmp/log" >&2
 		die "flowipc.ko does not build for $kernel_release"
 	fi
 	grep -E '(warning|error):' "$tmp/log" >&2
 	# The guest has no use for debug information, and boots faster without.
-	strip -g "$tmp/flowipc.ko"
+	strip -g "$tmp"/*.ko
 	mv "$tmp" "$dir"
 	exec 9>&-
 }
