@@ -65,7 +65,7 @@ kmod-selftests: $(kmod_selftests)
 
 check-kmod: kmod-selftests
 	LIBTOOL='$(abs_top_builddir)/libtool' \
-	$(top_srcdir)/selftests/vm/run --no-insmod --timeout 900 \
+	$(top_srcdir)/selftests/vm/run --no-insmod --timeout 900 $(VM_FLAGS) \
 		$(kmod_selftests:%=--file %) -- selftests/kmod/run
 
 kmod-selftests-clean:
