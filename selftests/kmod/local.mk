@@ -66,7 +66,7 @@ kmod-selftests: $(kmod_selftests)
 check-kmod: kmod-selftests
 	LIBTOOL='$(abs_top_builddir)/libtool' \
 	$(top_srcdir)/selftests/vm/run --no-insmod --timeout 900 $(VM_FLAGS) \
-		$(kmod_selftests:%=--file %) -- selftests/kmod/run
+		$(kmod_selftests:%=--file %) -- selftests/kmod/run $(KMOD_TESTS)
 
 kmod-selftests-clean:
 	-test $(top_srcdir)/selftests/kmod -ef selftests/kmod || \
