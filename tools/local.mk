@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: MIT
 include tools/trace.mk
 include tools/bench.mk
+include tools/stat.mk

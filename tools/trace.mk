@@ -5,6 +5,10 @@ if BUILD_BPF
 bin_PROGRAMS += tools/flowipc-trace
 
 tools_flowipc_trace_SOURCES = \
+	tools/common/arguments.c \
+	tools/common/arguments.h \
+	tools/common/escape.c \
+	tools/common/escape.h \
 	tools/trace/attach.c \
 	tools/trace/attach.h \
 	tools/trace/elf.c \

@@ -8,14 +8,13 @@
 #include "files.h"
 #include "report.h"
 #include "streams.h"
+#include "tools/common/arguments.h"
 #include "why.h"
 
 #include <argp.h>
 #include <errno.h>
 #include <error.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -25,8 +24,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NS_PER_S 1000000000
-#define MAX_SECONDS 1e9
 #define NEVER INT64_MAX
 
 const char *argp_program_version = "flowipc-trace " PACKAGE_VERSION;
@@ -99,34 +96,6 @@ struct settings {
 	size_t library_count;
 	struct trace_report report;
 };
-
-static int64_t parse_seconds(const struct argp_state *state, const char *what,
-			     const char *text)
-{
-	char *end;
-	double seconds;
-
-	errno = 0;
-	seconds = strtod(text, &end);
-	if (end == text || *end || errno || !isfinite(seconds) ||
-	    seconds < 0.001 || seconds > MAX_SECONDS)
-		argp_failure(state, 2, 0,
-			     "%s is not a number of seconds, 0.001 or more: %s",
-			     what, text);
-	return (int64_t)(seconds * NS_PER_S);
-}
-
-static pid_t parse_pid(const struct argp_state *state, const char *text)
-{
-	char *end;
-	long pid;
-
-	errno = 0;
-	pid = strtol(text, &end, 10);
-	if (end == text || *end || errno || pid < 1 || pid > INT_MAX)
-		argp_failure(state, 2, 0, "not a process id: %s", text);
-	return (pid_t)pid;
-}
 
 static void set_unit(const struct argp_state *state, struct trace_report *report,
 		     const char *unit, uint64_t unit_ns)

@@ -2,34 +2,16 @@
 #include "report.h"
 
 #include "histogram.h"
+#include "tools/common/escape.h"
 
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <time.h>
 
-/*
- * Labels come from the processes that are traced, which need not be friends:
- * nothing that a terminal or a parser could take for its own gets through.
- */
-static bool is_plain(char c)
-{
-	return c >= ' ' && c <= '~' && c != '\\' && c != '"';
-}
-
-static void print_escaped(FILE *out, const char *text, const char *escape)
-{
-	for (; *text; text++) {
-		if (is_plain(*text))
-			putc(*text, out);
-		else
-			fprintf(out, escape, (unsigned char)*text);
-	}
-}
-
 static void print_member(FILE *out, const char *name, const char *text)
 {
 	fprintf(out, "\"%s\":\"", name);
-	print_escaped(out, text, "\\u%04x");
+	print_escaped(out, text, ESCAPE_JSON);
 	fputs("\",", out);
 }
 
@@ -91,9 +73,9 @@ static void print_text(FILE *out, const struct trace_report *report,
 	fputs("\nchannel = ", out);
 	/* empty if its page was not in memory when it was to be read */
 	print_escaped(out, *stream->name.label ? stream->name.label : "?",
-		      "\\x%02x");
+		      ESCAPE_TEXT);
 	fprintf(out, ", receiver = %u (", stream->key.receiver_pid);
-	print_escaped(out, stream->name.receiver_comm, "\\x%02x");
+	print_escaped(out, stream->name.receiver_comm, ESCAPE_TEXT);
 	fprintf(out, "), stream = %016" PRIx64 "\n",
 		(uint64_t)stream->key.stream);
 	histogram_print(out, slots, report->unit);
