@@ -11,6 +11,7 @@ man3_pages = \
 dist_man_MANS += \
 	$(man3_pages) \
 	man/flowipc-bench.1 \
+	man/flowipc-stat.1 \
 	man/flowipc.4 \
 	man/flowipc.7
 
