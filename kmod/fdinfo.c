@@ -39,7 +39,9 @@ void flowipc_region_show_fdinfo(struct seq_file *m, struct file *file)
 	struct region *region = file->private_data;
 	u32 grants, claims;
 
-	flowipc_grant_count(region, &grants, &claims);
+	mutex_lock(&region->lock);
+	flowipc_region_count(region, &grants, &claims);
+	mutex_unlock(&region->lock);
 
 	show_kind(m, "region");
 	show_bytes(m, "size", region->size);
@@ -48,12 +50,10 @@ void flowipc_region_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "flowipc-claims:\t%u\n", claims);
 }
 
-void flowipc_grant_show_fdinfo(struct seq_file *m, struct file *file)
+static void show_grant(struct seq_file *m, const struct grant *grant)
 {
-	const struct grant *grant = file->private_data;
 	struct user_namespace *ns = seq_user_ns(m);
 
-	show_kind(m, "grant");
 	show_bytes(m, "offset", grant->offset);
 	show_bytes(m, "length", grant->length);
 	seq_printf(m, "flowipc-rights:\t%s\n",
@@ -64,8 +64,25 @@ void flowipc_grant_show_fdinfo(struct seq_file *m, struct file *file)
 	if (grant->flags & FLOWIPC_GRANT_GID)
 		seq_printf(m, "flowipc-gid:\t%u\n",
 			   from_kgid_munged(ns, grant->gid));
+}
+
+void flowipc_grant_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	const struct grant *grant = file->private_data;
+
+	show_kind(m, "grant");
+	show_grant(m, grant);
 	show_bool(m, "claimed", READ_ONCE(grant->mm));
 	show_bool(m, "revoked", READ_ONCE(grant->revoked));
+}
+
+void flowipc_claim_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	const struct claim *claim = file->private_data;
+
+	show_kind(m, "claim");
+	show_grant(m, claim->grant);
+	show_bool(m, "revoked", flowipc_claim_is_revoked(claim));
 }
 
 void flowipc_channel_show_fdinfo(struct seq_file *m, struct file *file)

@@ -3,18 +3,22 @@
  * DOC: objects inside the module
  *
  * A region is the private data of an inode of our own pseudo file system and
- * lives exactly as long as that inode. Its descriptor and its grants are files
- * on this one inode, and a mapping holds its file, so the memory goes with the
- * last of them, without a count of our own.
+ * lives exactly as long as that inode. Its descriptor, its grants and its
+ * claims are files on this one inode, and a mapping holds its file, so the
+ * memory goes with the last of them, without a count of our own.
  *
- * A grant belongs to its file; the region knows its grants by a list only, and
- * ->release takes a grant off it.
+ * A claim belongs to its file. A grant is shared by its file and its claims:
+ * it can be revoked as long as one of them is left. The region knows both by
+ * lists only, and ->release takes them off.
  *
  * A channel is shared by the files of its two ends.
  *
  * Lock order: mmap_lock, then a folio's lock; region->lock, then a folio's
- * lock or i_mmap_rwsem. region->lock is never taken under mmap_lock, and no
- * user memory is touched under it, so a page fault cannot deadlock on it.
+ * lock, i_mmap_rwsem or a wait queue's lock. region->lock is never taken under
+ * mmap_lock, and no user memory is touched under it, so a page fault cannot
+ * deadlock on it. ->release takes it, which is safe: fput() puts ->release off
+ * until the task returns to user space, so munmap() does not run it under
+ * mmap_lock.
  */
 #ifndef FLOWIPC_H
 #define FLOWIPC_H
@@ -70,16 +74,25 @@ struct memory_charge {
 /**
  * struct region - memory with one owner
  * @inode:      holds the pages, and this structure as its private data
+ * @id:         its number, for who looks on
  * @size:       bytes; never changes
  * @huge_bytes: bytes of it in blocks that a PMD can map
  * @max_order:  order of the largest block
  * @charge:     the memory, as counted
  * @account:    the user the object is counted for
- * @lock:       protects @grants, and serialises revocation
- * @grants:     of struct grant, by its link
+ * @lock:       protects all below, and serialises revocation
+ * @grants:     of struct grant, by its link, in the order of their numbers
+ * @claims:     of struct claim, likewise
+ * @last_id:    number of the latest grant or claim
+ * @claimed:    how many claims were made
+ * @dropped:    how many claims, and grants never claimed, were closed
+ * @told:       what REGION_INFO has told of @claimed and @dropped, added
+ * @abandoned:  the owner's file is gone
+ * @wait:       pollers of the owner's file
  */
 struct region {
 	struct inode		*inode;
+	u64			id;
 	u64			size;
 	u64			huge_bytes;
 	unsigned int		max_order;
@@ -87,26 +100,38 @@ struct region {
 	struct account		*account;
 	struct mutex		lock;
 	struct list_head	grants;
+	struct list_head	claims;
+	u64			last_id;
+	u64			claimed;
+	u64			dropped;
+	u64			told;
+	bool			abandoned;
+	wait_queue_head_t	wait;
 };
 
 /**
- * struct grant - the right to map a range of a region
- * @region:  the region; the grant's file holds its inode
+ * struct grant - the right to claim a range of a region
+ * @refs:    its file, and its claims
+ * @region:  the region; the files hold its inode
  * @link:    in region->grants, under region->lock
+ * @id:      its number in the region, 0 as long as it is in no list
  * @offset:  first byte of the range
  * @length:  bytes of the range
  * @rights:  FLOWIPC_RIGHT_*
- * @flags:   FLOWIPC_GRANT_*: which of @uid and @gid are conditions
+ * @flags:   FLOWIPC_GRANT_*
  * @uid:     who may claim
  * @gid:     members of which group may claim
- * @mm:      the claimer's address space: NULL, then set once and for ever
- * @revoked: false, then set once and for ever, under region->lock
- * @wait:    pollers, told of revocation
+ * @mm:      the first claimer's address space: NULL, then set once for ever
+ * @claims:  its claims that are not revoked one by one, under region->lock
+ * @revoked: false, then set once for ever, under region->lock
+ * @wait:    pollers of it and of its claims
  * @account: the user the object is counted for
  */
 struct grant {
+	refcount_t		refs;
 	struct region		*region;
 	struct list_head	link;
+	u64			id;
 	u64			offset;
 	u64			length;
 	u32			rights;
@@ -114,8 +139,30 @@ struct grant {
 	kuid_t			uid;
 	kgid_t			gid;
 	struct mm_struct	*mm;
+	u32			claims;
 	bool			revoked;
 	wait_queue_head_t	wait;
+	struct account		*account;
+};
+
+/**
+ * struct claim - a grant as one process has it
+ * @grant:   the grant, counted
+ * @link:    in region->claims, under region->lock
+ * @id:      its number in the region, 0 as long as it is in no list
+ * @mm:      the claimer's address space
+ * @who:     the claimer
+ * @revoked: itself, whatever its grant is: false, then set once for ever,
+ *           under region->lock
+ * @account: the user the object is counted for, the claimer
+ */
+struct claim {
+	struct grant		*grant;
+	struct list_head	link;
+	u64			id;
+	struct mm_struct	*mm;
+	struct identity		*who;
+	bool			revoked;
 	struct account		*account;
 };
 
@@ -179,17 +226,31 @@ long flowipc_region_create(struct flowipc_region_create __user *uarg);
 void flowipc_region_destroy(struct region *region);
 int flowipc_region_mmap(struct vm_area_struct *vma, u64 offset, u64 length);
 vm_fault_t flowipc_region_fault(struct region *region, struct vm_fault *vmf,
-				const struct grant *grant);
+				const struct claim *claim);
 void flowipc_region_unmap(struct region *region, u64 offset, u64 length);
+void flowipc_region_count(struct region *region, u32 *grants, u32 *claims);
 
 /* grant.c */
 long flowipc_grant_create(struct region *region,
 			  struct flowipc_grant __user *uarg);
-long flowipc_grant_revoke(struct region *region,
-			  struct flowipc_revoke __user *uarg);
-void flowipc_grant_count(struct region *region, u32 *grants, u32 *claims);
-bool flowipc_grant_permits(const struct grant *grant,
+long flowipc_grant_next(struct region *region,
+			struct flowipc_grant_next __user *uarg);
+struct grant *flowipc_grant_of_file(struct file *file);
+void flowipc_grant_put(struct grant *grant);
+__poll_t flowipc_grant_events(const struct grant *grant);
+
+/* claim.c */
+long flowipc_claim_create(struct grant *grant,
+			  struct flowipc_claim __user *uarg);
+long flowipc_claim_next(struct region *region,
+			struct flowipc_claim_next __user *uarg);
+bool flowipc_claim_is_revoked(const struct claim *claim);
+bool flowipc_claim_permits(const struct claim *claim,
 			   const struct vm_fault *vmf);
+
+/* revoke.c */
+long flowipc_revoke(struct region *region, struct flowipc_revoke __user *uarg);
+void flowipc_revoke_expired(struct region *region);
 
 /* channel.c */
 long flowipc_channel_create(struct flowipc_channel_create __user *uarg);
@@ -198,6 +259,7 @@ long flowipc_channel_create(struct flowipc_channel_create __user *uarg);
 void flowipc_device_show_fdinfo(struct seq_file *m, struct file *file);
 void flowipc_region_show_fdinfo(struct seq_file *m, struct file *file);
 void flowipc_grant_show_fdinfo(struct seq_file *m, struct file *file);
+void flowipc_claim_show_fdinfo(struct seq_file *m, struct file *file);
 void flowipc_channel_show_fdinfo(struct seq_file *m, struct file *file);
 
 #endif /* FLOWIPC_H */

@@ -2,14 +2,13 @@
 /*
  * DOC: grants
  *
- * The mode of the grant's file is the right: without FLOWIPC_RIGHT_WRITE it is
- * O_RDONLY, and the core then refuses PROT_WRITE, now and by mprotect(), and
- * every forced write of a debugger.
+ * A grant says which range of a region can be claimed, and by whom; it is the
+ * ticket, and nothing can be mapped with it. It is shared by its file and its
+ * claims, so a grant that was claimed goes on without its file, and can still
+ * be found and revoked by its number.
  *
- * grant->mm and grant->revoked are each written once. They are read without a
- * lock, in ->mmap under mmap_lock, in ->fault under the folio's lock, in ->poll
- * and in CLAIM; only ->fault needs more than the newest value, see
- * flowipc_region_unmap().
+ * grant->mm and grant->revoked are each written once, under region->lock, and
+ * read without it where only the newest value is asked for.
  */
 #include <linux/file.h>
 #include <linux/mm.h>
@@ -19,119 +18,11 @@
 #include <linux/uaccess.h>
 #include <linux/uidgid.h>
 
-#include "compat.h"
 #include "flowipc.h"
 
 #define GRANT_RIGHTS	(FLOWIPC_RIGHT_READ | FLOWIPC_RIGHT_WRITE)
-#define GRANT_FLAGS	(FLOWIPC_GRANT_UID | FLOWIPC_GRANT_GID)
-
-/*
- * The mm is asked for once more because madvise(MADV_DOFORK) makes a child
- * inherit the mapping in spite of VM_DONTCOPY.
- */
-bool flowipc_grant_permits(const struct grant *grant,
-			   const struct vm_fault *vmf)
-{
-	const pgoff_t first = grant->offset >> PAGE_SHIFT;
-	const pgoff_t pages = grant->length >> PAGE_SHIFT;
-
-	return !READ_ONCE(grant->revoked) &&
-	       READ_ONCE(grant->mm) == vmf->vma->vm_mm &&
-	       vmf->pgoff >= first && vmf->pgoff - first < pages;
-}
-
-static vm_fault_t grant_vm_fault(struct vm_fault *vmf)
-{
-	struct grant *grant = vmf->vma->vm_file->private_data;
-
-	return flowipc_region_fault(grant->region, vmf, grant);
-}
-
-static const struct vm_operations_struct grant_vm_ops = {
-	.fault	= grant_vm_fault,
-};
-
-static int grant_mmap(struct file *file, struct vm_area_struct *vma)
-{
-	struct grant *grant = file->private_data;
-	int err;
-
-	/* A revocation just after this is seen by every fault. */
-	if (READ_ONCE(grant->revoked) || READ_ONCE(grant->mm) != vma->vm_mm)
-		return -EACCES;
-
-	err = flowipc_region_mmap(vma, grant->offset, grant->length);
-	if (err)
-		return err;
-
-	compat_vma_flags_set(vma, VM_DONTCOPY);
-	vma->vm_ops = &grant_vm_ops;
-
-	return 0;
-}
-
-/* Whether the caller may have the grant, as far as can be told before. */
-static int grant_claimable(const struct grant *grant)
-{
-	const struct mm_struct *mm = READ_ONCE(grant->mm);
-
-	if (READ_ONCE(grant->revoked))
-		return -EACCES;
-	if (grant->flags & FLOWIPC_GRANT_UID &&
-	    !uid_eq(current_euid(), grant->uid))
-		return -EPERM;
-	if (grant->flags & FLOWIPC_GRANT_GID && !in_egroup_p(grant->gid))
-		return -EPERM;
-	if (mm && mm != current->mm)
-		return -EBUSY;
-
-	return 0;
-}
-
-/*
- * The structure of the mm is held until the grant is released, so that no later
- * process can get the same address for its own and inherit the claim.
- */
-static int grant_bind(struct grant *grant)
-{
-	struct mm_struct *mm = current->mm;
-	struct mm_struct *old;
-
-	mmgrab(mm);
-	old = cmpxchg(&grant->mm, NULL, mm);
-	if (!old)
-		return 0;
-	mmdrop(mm);
-
-	return old == mm ? 0 : -EBUSY;
-}
-
-static long grant_claim(struct grant *grant, struct flowipc_claim __user *uarg)
-{
-	struct flowipc_claim arg;
-	int err;
-
-	if (copy_from_user(&arg, uarg, sizeof(arg)))
-		return -EFAULT;
-
-	if (arg.flags || arg.reserved)
-		return -EINVAL;
-
-	err = grant_claimable(grant);
-	if (err)
-		return err;
-
-	arg.rights = grant->rights;
-	arg.offset = grant->offset;
-	arg.length = grant->length;
-	arg.region_size = grant->region->size;
-
-	/* First, because a claim cannot be undone when this fails. */
-	if (copy_to_user(uarg, &arg, sizeof(arg)))
-		return -EFAULT;
-
-	return grant_bind(grant);
-}
+#define GRANT_FLAGS	(FLOWIPC_GRANT_UID | FLOWIPC_GRANT_GID | \
+			 FLOWIPC_GRANT_MANY | FLOWIPC_GRANT_EXPIRE)
 
 static long grant_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
@@ -139,10 +30,23 @@ static long grant_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	switch (cmd) {
 	case FLOWIPC_IOC_CLAIM:
-		return grant_claim(grant, (void __user *)arg);
+		return flowipc_claim_create(grant, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}
+}
+
+/* What poll tells of it, and of its claims. */
+__poll_t flowipc_grant_events(const struct grant *grant)
+{
+	__poll_t events = 0;
+
+	if (READ_ONCE(grant->revoked))
+		events |= EPOLLHUP;
+	if (READ_ONCE(grant->region->abandoned))
+		events |= EPOLLRDHUP;
+
+	return events;
 }
 
 static __poll_t grant_poll(struct file *file, poll_table *wait)
@@ -151,28 +55,42 @@ static __poll_t grant_poll(struct file *file, poll_table *wait)
 
 	poll_wait(file, &grant->wait, wait);
 
-	return READ_ONCE(grant->revoked) ? EPOLLHUP : 0;
+	return flowipc_grant_events(grant);
 }
 
 static void grant_destroy(struct grant *grant)
 {
+	if (grant->mm)
+		mmdrop(grant->mm);
 	flowipc_account_put(grant->account);
 	kfree(grant);
 }
 
-/* No mapping of the grant is left: each one holds the file. */
-static int grant_release(struct inode *inode, struct file *file)
+/* The last one is its file's if nobody has claimed it, else that of a claim. */
+void flowipc_grant_put(struct grant *grant)
 {
-	struct grant *grant = file->private_data;
 	struct region *region = grant->region;
+	bool dropped;
 
-	mutex_lock(&region->lock);
-	list_del(&grant->link);
+	if (!refcount_dec_and_mutex_lock(&grant->refs, &region->lock))
+		return;
+
+	/* One that was never made, because GRANT failed late, is not dropped. */
+	dropped = grant->id && !grant->mm;
+	if (grant->id)
+		list_del(&grant->link);
+	if (dropped)
+		WRITE_ONCE(region->dropped, region->dropped + 1);
 	mutex_unlock(&region->lock);
 
-	if (grant->mm)
-		mmdrop(grant->mm);
+	if (dropped)
+		wake_up_poll(&region->wait, EPOLLIN);
 	grant_destroy(grant);
+}
+
+static int grant_release(struct inode *inode, struct file *file)
+{
+	flowipc_grant_put(file->private_data);
 	flowipc_file_release();
 
 	return 0;
@@ -180,14 +98,18 @@ static int grant_release(struct inode *inode, struct file *file)
 
 static const struct file_operations grant_fops = {
 	.owner			= THIS_MODULE,
-	.mmap			= grant_mmap,
-	.get_unmapped_area	= thp_get_unmapped_area,
 	.unlocked_ioctl		= grant_ioctl,
 	.compat_ioctl		= compat_ptr_ioctl,
 	.poll			= grant_poll,
 	.release		= grant_release,
 	.show_fdinfo		= flowipc_grant_show_fdinfo,
 };
+
+/* NULL if @file is something else. */
+struct grant *flowipc_grant_of_file(struct file *file)
+{
+	return file->f_op == &grant_fops ? file->private_data : NULL;
+}
 
 static int grant_check(const struct region *region,
 		       const struct flowipc_grant *arg)
@@ -234,6 +156,7 @@ static struct grant *grant_alloc(struct region *region,
 		return ERR_PTR(-ENOMEM);
 	}
 
+	refcount_set(&grant->refs, 1);
 	grant->region = region;
 	grant->account = account;
 	grant->offset = arg->offset;
@@ -250,31 +173,52 @@ static struct grant *grant_alloc(struct region *region,
 static struct file *grant_file_create(struct region *region,
 				      const struct flowipc_grant *arg)
 {
-	int mode = arg->rights & FLOWIPC_RIGHT_WRITE ? O_RDWR : O_RDONLY;
 	struct grant *grant = grant_alloc(region, arg);
 	struct file *file;
 
 	if (IS_ERR(grant))
 		return ERR_CAST(grant);
 
-	/*
-	 * On the region's own inode: a mapping of the grant is then among those
-	 * which flowipc_region_unmap() finds.
-	 */
 	ihold(region->inode);
-	file = flowipc_file_create(region->inode, "flowipc-grant", mode,
+	file = flowipc_file_create(region->inode, "flowipc-grant", O_RDONLY,
 				   &grant_fops, grant);
 	if (IS_ERR(file)) {
 		iput(region->inode);
 		grant_destroy(grant);
-		return file;
 	}
 
+	return file;
+}
+
+/* Makes the grant, if it gets the number @id and not another one. */
+static bool grant_make(struct grant *grant, u64 id)
+{
+	struct region *region = grant->region;
+	bool made;
+
 	mutex_lock(&region->lock);
-	list_add_tail(&grant->link, &region->grants);
+	made = id == region->last_id + 1;
+	if (made) {
+		grant->id = id;
+		list_add_tail(&grant->link, &region->grants);
+		WRITE_ONCE(region->last_id, id);
+	}
 	mutex_unlock(&region->lock);
 
-	return file;
+	return made;
+}
+
+/* In this order, so that a number is either told or not used. */
+static int grant_tell_and_make(struct grant *grant, struct flowipc_grant *arg,
+			       struct flowipc_grant __user *uarg)
+{
+	do {
+		arg->id = READ_ONCE(grant->region->last_id) + 1;
+		if (copy_to_user(uarg, arg, sizeof(*arg)))
+			return -EFAULT;
+	} while (!grant_make(grant, arg->id));
+
+	return 0;
 }
 
 long flowipc_grant_create(struct region *region,
@@ -282,7 +226,7 @@ long flowipc_grant_create(struct region *region,
 {
 	struct flowipc_grant arg;
 	struct file *file;
-	int err, fd;
+	int err;
 
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
@@ -291,115 +235,71 @@ long flowipc_grant_create(struct region *region,
 	if (err)
 		return err;
 
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0)
-		return fd;
+	arg.fd = get_unused_fd_flags(O_CLOEXEC);
+	if (arg.fd < 0)
+		return arg.fd;
 
 	file = grant_file_create(region, &arg);
 	if (IS_ERR(file)) {
-		put_unused_fd(fd);
+		put_unused_fd(arg.fd);
 		return PTR_ERR(file);
 	}
 
-	if (put_user(fd, &uarg->fd)) {
-		put_unused_fd(fd);
+	err = grant_tell_and_make(file->private_data, &arg, uarg);
+	if (err) {
+		put_unused_fd(arg.fd);
 		fput(file);
-		return -EFAULT;
+		return err;
 	}
-	fd_install(fd, file);
+	fd_install(arg.fd, file);
 
 	return 0;
 }
 
-void flowipc_grant_count(struct region *region, u32 *grants, u32 *claims)
+static void grant_describe(const struct grant *grant,
+			   struct flowipc_grant_next *arg)
 {
+	struct user_namespace *ns = current_user_ns();
+
+	arg->id = grant->id;
+	arg->offset = grant->offset;
+	arg->length = grant->length;
+	arg->rights = grant->rights;
+	arg->flags = grant->flags;
+	arg->uid = 0;
+	if (grant->flags & FLOWIPC_GRANT_UID)
+		arg->uid = from_kuid_munged(ns, grant->uid);
+	arg->gid = 0;
+	if (grant->flags & FLOWIPC_GRANT_GID)
+		arg->gid = from_kgid_munged(ns, grant->gid);
+	arg->claims = grant->claims;
+}
+
+long flowipc_grant_next(struct region *region,
+			struct flowipc_grant_next __user *uarg)
+{
+	struct flowipc_grant_next arg;
 	const struct grant *grant;
-
-	*grants = 0;
-	*claims = 0;
-
-	mutex_lock(&region->lock);
-	list_for_each_entry(grant, &region->grants, link) {
-		if (grant->revoked)
-			continue;
-		++*grants;
-		if (READ_ONCE(grant->mm))
-			++*claims;
-	}
-	mutex_unlock(&region->lock);
-}
-
-static void grant_revoke_one(struct region *region, struct grant *grant)
-{
-	lockdep_assert_held(&region->lock);
-
-	if (grant->revoked)
-		return;
-
-	WRITE_ONCE(grant->revoked, true);
-	flowipc_region_unmap(region, grant->offset, grant->length);
-	wake_up_poll(&grant->wait, EPOLLHUP);
-}
-
-static void grant_revoke_all(struct region *region)
-{
-	struct grant *grant;
-	bool unmap = false;
-
-	lockdep_assert_held(&region->lock);
-
-	/* One sweep for all, however many there are. */
-	list_for_each_entry(grant, &region->grants, link) {
-		unmap |= !grant->revoked;
-		WRITE_ONCE(grant->revoked, true);
-	}
-	if (!unmap)
-		return;
-
-	flowipc_region_unmap(region, 0, region->size);
-	list_for_each_entry(grant, &region->grants, link)
-		wake_up_poll(&grant->wait, EPOLLHUP);
-}
-
-/*
- * The lock is held to the end, also for a grant which is revoked already: the
- * other caller may still be at work, and this one promises the result too.
- */
-long flowipc_grant_revoke(struct region *region,
-			  struct flowipc_revoke __user *uarg)
-{
-	struct flowipc_revoke arg;
-	struct grant *grant;
-	struct file *file;
-	long err = -EINVAL;
+	int err = -ENOENT;
 
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
 
-	if (arg.flags & ~FLOWIPC_REVOKE_ALL || arg.id)
+	if (arg.flags || arg.reserved)
 		return -EINVAL;
 
-	if (arg.flags & FLOWIPC_REVOKE_ALL) {
-		if (arg.grant_fd != -1)
-			return -EINVAL;
-		mutex_lock(&region->lock);
-		grant_revoke_all(region);
-		mutex_unlock(&region->lock);
-		return 0;
+	mutex_lock(&region->lock);
+	list_for_each_entry(grant, &region->grants, link) {
+		if (grant->id > arg.id && !grant->revoked) {
+			grant_describe(grant, &arg);
+			err = 0;
+			break;
+		}
 	}
+	mutex_unlock(&region->lock);
 
-	file = fget(arg.grant_fd);
-	if (!file)
-		return -EBADF;
-
-	grant = file->private_data;
-	if (file->f_op == &grant_fops && grant->region == region) {
-		mutex_lock(&region->lock);
-		grant_revoke_one(region, grant);
-		mutex_unlock(&region->lock);
-		err = 0;
-	}
-	fput(file);
+	if (!err && copy_to_user(uarg, &arg, sizeof(arg)))
+		err = -EFAULT;
 
 	return err;
 }

@@ -7,6 +7,7 @@ kmod_sources = \
 	kmod/Kbuild \
 	kmod/account.c \
 	kmod/channel.c \
+	kmod/claim.c \
 	kmod/compat.h \
 	kmod/fdinfo.c \
 	kmod/flowipc.h \
@@ -14,6 +15,7 @@ kmod_sources = \
 	kmod/identity.c \
 	kmod/main.c \
 	kmod/region.c \
+	kmod/revoke.c \
 	kmod/uapi/linux/flowipc.h
 
 EXTRA_DIST += $(kmod_sources) kmod/dkms.conf

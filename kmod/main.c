@@ -39,7 +39,7 @@ unsigned int flowipc_max_objects_per_user = 16384;
 module_param_named(max_objects_per_user, flowipc_max_objects_per_user, uint,
 		   0644);
 MODULE_PARM_DESC(max_objects_per_user,
-		 "regions, grants and channels a user may have");
+		 "regions, grants, claims and channels a user may have");
 
 static void fs_evict_inode(struct inode *inode)
 {
@@ -146,7 +146,8 @@ static long device_query(struct flowipc_query __user *uarg)
 	arg.page_bytes = PAGE_SIZE;
 	arg.features = FLOWIPC_FEATURE_GRANT_WRITE |
 		       FLOWIPC_FEATURE_GRANT_CRED |
-		       FLOWIPC_FEATURE_REVOKE;
+		       FLOWIPC_FEATURE_REVOKE |
+		       FLOWIPC_FEATURE_GRANT_MANY;
 	if (COMPAT_HAVE_HUGE)
 		arg.features |= FLOWIPC_FEATURE_HUGE;
 	arg.max_region_bytes = flowipc_limit_region_bytes();

@@ -18,12 +18,15 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "compat.h"
 #include "flowipc.h"
+
+static atomic64_t last_region_id;
 
 static int region_migrate_folio(struct address_space *mapping,
 				struct folio *dst, struct folio *src,
@@ -129,9 +132,12 @@ static struct region *region_alloc(u64 size)
 	if (!region)
 		return ERR_PTR(-ENOMEM);
 
+	region->id = atomic64_inc_return(&last_region_id);
 	region->size = size;
 	mutex_init(&region->lock);
 	INIT_LIST_HEAD(&region->grants);
+	INIT_LIST_HEAD(&region->claims);
+	init_waitqueue_head(&region->wait);
 
 	region->account = flowipc_account_get();
 	if (IS_ERR(region->account)) {
@@ -156,6 +162,7 @@ free_region:
 void flowipc_region_destroy(struct region *region)
 {
 	WARN_ON_ONCE(!list_empty(&region->grants));
+	WARN_ON_ONCE(!list_empty(&region->claims));
 
 	flowipc_memory_uncharge(&region->charge);
 	flowipc_account_put(region->account);
@@ -199,12 +206,12 @@ static struct inode *region_inode_create(struct super_block *sb,
 }
 
 /*
- * The revoked flag of @grant is read under the folio's lock, and our caller
+ * Whether @claim is revoked is read under the folio's lock, and our caller
  * holds the lock until the page is in the page table; flowipc_region_unmap()
  * has the other half.
  */
 vm_fault_t flowipc_region_fault(struct region *region, struct vm_fault *vmf,
-				const struct grant *grant)
+				const struct claim *claim)
 {
 	struct folio *folio;
 
@@ -213,7 +220,7 @@ vm_fault_t flowipc_region_fault(struct region *region, struct vm_fault *vmf,
 	if (IS_ERR_OR_NULL(folio))
 		return VM_FAULT_SIGBUS;
 
-	if (grant && !flowipc_grant_permits(grant, vmf)) {
+	if (claim && !flowipc_claim_permits(claim, vmf)) {
 		folio_unlock(folio);
 		folio_put(folio);
 		return VM_FAULT_SIGBUS;
@@ -236,7 +243,7 @@ static const struct vm_operations_struct region_vm_ops = {
 };
 
 /*
- * What holds for every mapping, of a region or of a grant: shared, and inside
+ * What holds for every mapping, of a region or of a claim: shared, and inside
  * [offset, offset + length). No sum is made of what the caller gave, so there
  * is none to wrap around.
  */
@@ -268,7 +275,7 @@ int flowipc_region_mmap(struct vm_area_struct *vma, u64 offset, u64 length)
  * the page is installed, so taking every lock once waits for all of those; and
  * whoever gets the lock later sees the flag.
  *
- * The owner and the other grants are unmapped too, and fault their pages in
+ * The owner and the other claims are unmapped too, and fault their pages in
  * again: mappings cannot be told apart at this level.
  */
 void flowipc_region_unmap(struct region *region, u64 offset, u64 length)
@@ -306,6 +313,32 @@ static int region_mmap(struct file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
+/* Grants that are not revoked, and claims that are not. */
+void flowipc_region_count(struct region *region, u32 *grants, u32 *claims)
+{
+	const struct grant *grant;
+
+	lockdep_assert_held(&region->lock);
+
+	*grants = 0;
+	*claims = 0;
+	list_for_each_entry(grant, &region->grants, link) {
+		if (!grant->revoked) {
+			++*grants;
+			*claims += grant->claims;
+		}
+	}
+}
+
+/* Only what the caller has been told is no news any more. */
+static void region_set_told(struct region *region, u64 told)
+{
+	mutex_lock(&region->lock);
+	if (region->told < told)
+		WRITE_ONCE(region->told, told);
+	mutex_unlock(&region->lock);
+}
+
 static long region_info(struct region *region,
 			struct flowipc_region_info __user *uarg)
 {
@@ -317,13 +350,22 @@ static long region_info(struct region *region,
 	if (arg.flags || arg.reserved)
 		return -EINVAL;
 
-	flowipc_grant_count(region, &arg.grants, &arg.claims);
+	mutex_lock(&region->lock);
+	flowipc_region_count(region, &arg.grants, &arg.claims);
+	arg.claimed = region->claimed;
+	arg.dropped = region->dropped;
+	mutex_unlock(&region->lock);
 	arg.max_order = region->max_order;
 	arg.size = region->size;
 	arg.huge_bytes = region->huge_bytes;
+	arg.id = region->id;
+	arg.region_flags = 0;
+	arg.seals = 0;
 
 	if (copy_to_user(uarg, &arg, sizeof(arg)))
 		return -EFAULT;
+
+	region_set_told(region, arg.claimed + arg.dropped);
 
 	return 0;
 }
@@ -337,16 +379,34 @@ static long region_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case FLOWIPC_IOC_GRANT:
 		return flowipc_grant_create(region, uarg);
 	case FLOWIPC_IOC_REVOKE:
-		return flowipc_grant_revoke(region, uarg);
+		return flowipc_revoke(region, uarg);
 	case FLOWIPC_IOC_REGION_INFO:
 		return region_info(region, uarg);
+	case FLOWIPC_IOC_GRANT_NEXT:
+		return flowipc_grant_next(region, uarg);
+	case FLOWIPC_IOC_CLAIM_NEXT:
+		return flowipc_claim_next(region, uarg);
 	default:
 		return -ENOTTY;
 	}
 }
 
+static __poll_t region_poll(struct file *file, poll_table *wait)
+{
+	struct region *region = file->private_data;
+	u64 events;
+
+	poll_wait(file, &region->wait, wait);
+
+	events = READ_ONCE(region->claimed) + READ_ONCE(region->dropped);
+
+	return events > READ_ONCE(region->told) ? EPOLLIN : 0;
+}
+
+/* No mapping of the owner's is left: each one holds the file. */
 static int region_release(struct inode *inode, struct file *file)
 {
+	flowipc_revoke_expired(file->private_data);
 	flowipc_file_release();
 
 	return 0;
@@ -358,6 +418,7 @@ static const struct file_operations region_fops = {
 	.get_unmapped_area	= thp_get_unmapped_area,
 	.unlocked_ioctl		= region_ioctl,
 	.compat_ioctl		= compat_ptr_ioctl,
+	.poll			= region_poll,
 	.release		= region_release,
 	.show_fdinfo		= flowipc_region_show_fdinfo,
 };

@@ -169,14 +169,19 @@ static int device_region_import(int share, struct mapping *mapping)
 				     "cannot claim what the peer shared: %s",
 				     strerror(errno));
 	}
-	if (claim.offset || claim.length != claim.region_size)
+	if (claim.offset || claim.length != claim.region_size) {
+		close(claim.fd);
 		return flowipc__fail(-EPROTO,
 				     "the peer shared a part of a region only");
-	base = mmap(NULL, claim.length, PROT_READ, MAP_SHARED, share, 0);
-	if (base == MAP_FAILED)
+	}
+	/* The mapping holds the claim. */
+	base = mmap(NULL, claim.length, PROT_READ, MAP_SHARED, claim.fd, 0);
+	err = base == MAP_FAILED ? -errno : 0;
+	close(claim.fd);
+	if (err)
 		return flowipc__fail(
-			-errno, "cannot map %llu bytes shared by the peer: %s",
-			(unsigned long long)claim.length, strerror(errno));
+			err, "cannot map %llu bytes shared by the peer: %s",
+			(unsigned long long)claim.length, strerror(-err));
 	*mapping = flowipc__mapping(base, claim.length);
 	return 0;
 }

@@ -27,14 +27,14 @@ FIXTURE_TEARDOWN(claim)
 {
 }
 
-static char *map_grant(int grant)
+static char *map_claim(int claim)
 {
-	return map_at(grant, PAGE, PROT_READ, PAGE);
+	return map_at(claim, PAGE, PROT_READ, PAGE);
 }
 
 TEST_F(claim, tells_what_was_granted)
 {
-	struct flowipc_claim claim = {};
+	struct flowipc_claim claim = {}, next = {};
 	int rw = grant_create(self->region, 0, SIZE, READ | WRITE);
 
 	ASSERT_EQ(0, ioctl(self->grant, FLOWIPC_IOC_CLAIM, &claim));
@@ -42,64 +42,82 @@ TEST_F(claim, tells_what_was_granted)
 	EXPECT_EQ(PAGE, claim.offset);
 	EXPECT_EQ(2 * PAGE, claim.length);
 	EXPECT_EQ(SIZE, claim.region_size);
+	EXPECT_EQ(O_RDONLY, fcntl(claim.fd, F_GETFL) & O_ACCMODE);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(claim.fd, F_GETFD));
 
-	ASSERT_EQ(0, ioctl(rw, FLOWIPC_IOC_CLAIM, &claim));
-	EXPECT_EQ(READ | WRITE, claim.rights);
-	EXPECT_EQ(0, claim.offset);
-	EXPECT_EQ(SIZE, claim.length);
+	ASSERT_EQ(0, ioctl(rw, FLOWIPC_IOC_CLAIM, &next));
+	EXPECT_EQ(READ | WRITE, next.rights);
+	EXPECT_EQ(0, next.offset);
+	EXPECT_EQ(SIZE, next.length);
+	EXPECT_EQ(O_RDWR, fcntl(next.fd, F_GETFL) & O_ACCMODE);
+	EXPECT_LT(0, claim.id);
+	EXPECT_LT(claim.id, next.id);
 }
 
-TEST_F(claim, comes_before_mmap)
+TEST_F(claim, again_by_the_same_process_is_another_one)
 {
-	EXPECT_ERRNO(EACCES, map_grant(self->grant));
-	ASSERT_EQ(0, grant_claim(self->grant));
-	EXPECT_NE(MAP_FAILED, map_grant(self->grant));
+	int first = grant_claim(self->grant);
+	int second = grant_claim(self->grant);
+
+	EXPECT_NE(MAP_FAILED, map_claim(first));
+	EXPECT_NE(MAP_FAILED, map_claim(second));
+	ASSERT_EQ(0, close(first));
+	EXPECT_NE(MAP_FAILED, map_claim(second));
 }
 
-TEST_F(claim, again_by_the_same_process_is_no_error)
+TEST_F(claim, needs_the_grant_no_more)
 {
-	ASSERT_EQ(0, grant_claim(self->grant));
-	EXPECT_EQ(0, grant_claim(self->grant));
-	EXPECT_NE(MAP_FAILED, map_grant(self->grant));
+	int claim = grant_claim(self->grant);
+	char *memory;
+
+	ASSERT_EQ(0, close(self->grant));
+	memory = map_claim(claim);
+	ASSERT_NE(MAP_FAILED, memory);
+	EXPECT_EQ(0, touch_read(memory));
 }
 
 TEST_F(claim, by_a_second_process_is_refused)
 {
+	int claim = grant_claim(self->grant);
 	pid_t child;
 
-	ASSERT_EQ(0, grant_claim(self->grant));
+	ASSERT_LE(0, claim);
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
 		EXPECT_ERRNO(EBUSY, grant_claim(self->grant));
-		EXPECT_ERRNO(EACCES, map_grant(self->grant));
+		EXPECT_ERRNO(EACCES, map_claim(claim));
 		/* Being an owner of the region does not help. */
 		EXPECT_NE(MAP_FAILED, map(self->region, SIZE, PROT_READ));
 		_exit(0);
 	}
 	ASSERT_EQ(0, reap(child));
-	EXPECT_NE(MAP_FAILED, map_grant(self->grant));
+	EXPECT_NE(MAP_FAILED, map_claim(claim));
 }
 
 TEST_F(claim, of_a_dead_process_does_not_come_back)
 {
-	pid_t child = fork();
-	int i;
+	int sockets[2], claim, i;
+	pid_t child;
 
+	ASSERT_TRUE(socket_pair(sockets));
+	child = fork();
 	ASSERT_LE(0, child);
 	if (!child)
-		_exit(grant_claim(self->grant) ? 1 : 0);
+		_exit(send_fd(sockets[1], grant_claim(self->grant)) ? 0 : 1);
 	ASSERT_EQ(0, reap(child));
+	claim = recv_fd(sockets[0]);
+	ASSERT_LE(0, claim);
 
 	EXPECT_ERRNO(EBUSY, grant_claim(self->grant));
-	EXPECT_ERRNO(EACCES, map_grant(self->grant));
+	EXPECT_ERRNO(EACCES, map_claim(claim));
 
 	/* Nor does a later process get it which looks the same to the kernel. */
 	for (i = 0; i < 64; i++) {
 		child = fork();
 		ASSERT_LE(0, child);
 		if (!child) {
-			EXPECT_ERRNO(EACCES, map_grant(self->grant));
+			EXPECT_ERRNO(EACCES, map_claim(claim));
 			EXPECT_ERRNO(EBUSY, grant_claim(self->grant));
 			_exit(0);
 		}
@@ -112,17 +130,19 @@ TEST_F(claim, of_a_dead_process_does_not_come_back)
 /* The exit status of a racer: 10 for the winner, 11 for the others. */
 static int race(int grant, int *ready)
 {
-	bool won;
+	int claim;
 
 	__atomic_add_fetch(ready, 1, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(ready, __ATOMIC_SEQ_CST) < RACERS)
 		;
-	won = !grant_claim(grant);
-	if (!won)
+	claim = grant_claim(grant);
+	if (claim == -1) {
 		EXPECT_EQ(EBUSY, errno);
-	EXPECT_EQ(won, map_grant(grant) != MAP_FAILED);
+		return 11;
+	}
+	EXPECT_NE(MAP_FAILED, map_claim(claim));
 
-	return won ? 10 : 11;
+	return 10;
 }
 
 TEST_F_TIMEOUT(claim, race_has_one_winner, 300)
@@ -155,10 +175,13 @@ static int child_status(bool (*become_who)(void), int grant)
 	pid_t child = fork();
 
 	if (!child) {
+		int claim;
+
 		ASSERT_TRUE(become_who());
-		if (grant_claim(grant))
+		claim = grant_claim(grant);
+		if (claim == -1)
 			_exit(errno);
-		_exit(map_grant(grant) == MAP_FAILED ? 200 : 0);
+		_exit(map_claim(claim) == MAP_FAILED ? 200 : 0);
 	}
 
 	return reap(child);
@@ -258,18 +281,16 @@ TEST_F(claim, is_not_made_by_a_refused_call)
 	ASSERT_NE(MAP_FAILED, claim);
 	EXPECT_ERRNO(EFAULT, ioctl(self->grant, FLOWIPC_IOC_CLAIM, claim));
 	EXPECT_ERRNO(EINVAL, ioctl(self->grant, FLOWIPC_IOC_CLAIM, &bad));
-	EXPECT_ERRNO(EACCES, map_grant(self->grant));
 	/* Somebody else can still have it. */
 	EXPECT_EQ(0, child_status(become_root, self->grant));
 }
 
 TEST_F(claim, is_not_inherited_by_a_child)
 {
-	char *memory;
+	int claim = grant_claim(self->grant);
+	char *memory = map_claim(claim);
 	pid_t child;
 
-	ASSERT_EQ(0, grant_claim(self->grant));
-	memory = map_grant(self->grant);
 	ASSERT_NE(MAP_FAILED, memory);
 	ASSERT_EQ(0, touch_read(memory));
 
@@ -277,7 +298,7 @@ TEST_F(claim, is_not_inherited_by_a_child)
 	ASSERT_LE(0, child);
 	if (!child) {
 		EXPECT_EQ(SIGSEGV, touch_read(memory));
-		EXPECT_ERRNO(EACCES, map_grant(self->grant));
+		EXPECT_ERRNO(EACCES, map_claim(claim));
 		_exit(0);
 	}
 	ASSERT_EQ(0, reap(child));
@@ -287,11 +308,9 @@ TEST_F(claim, is_not_inherited_by_a_child)
 /* The claimer can ask for the mapping to be inherited; it is of no use. */
 TEST_F(claim, is_not_inherited_in_spite_of_madv_dofork)
 {
-	char *memory;
+	char *memory = map_claim(grant_claim(self->grant));
 	pid_t child;
 
-	ASSERT_EQ(0, grant_claim(self->grant));
-	memory = map_grant(self->grant);
 	ASSERT_NE(MAP_FAILED, memory);
 	ASSERT_EQ(0, touch_read(memory));
 	madvise(memory, PAGE, MADV_DOFORK);
@@ -306,29 +325,29 @@ TEST_F(claim, is_not_inherited_in_spite_of_madv_dofork)
 	EXPECT_EQ(0, touch_read(memory));
 }
 
-static void *map_in_thread(void *grant)
+static void *map_in_thread(void *claim)
 {
-	return map_grant(*(int *)grant);
+	return map_claim(*(int *)claim);
 }
 
 TEST_F(claim, holds_for_all_threads)
 {
+	int claim = grant_claim(self->grant);
 	pthread_t thread;
 	void *memory;
 
-	ASSERT_EQ(0, grant_claim(self->grant));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, map_in_thread, &self->grant));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, map_in_thread, &claim));
 	ASSERT_EQ(0, pthread_join(thread, &memory));
 	ASSERT_NE(MAP_FAILED, memory);
 	EXPECT_EQ(0, touch_read(memory));
 }
 
 /* The other half of this test, run by exec in the process of the claim. */
-static int after_exec(int grant)
+static int after_exec(int grant, int claim)
 {
-	if (map_grant(grant) != MAP_FAILED || errno != EACCES)
+	if (map_claim(claim) != MAP_FAILED || errno != EACCES)
 		return 1;
-	if (!grant_claim(grant) || errno != EBUSY)
+	if (grant_claim(grant) != -1 || errno != EBUSY)
 		return 2;
 
 	return 0;
@@ -336,16 +355,19 @@ static int after_exec(int grant)
 
 TEST_F(claim, ends_at_exec)
 {
-	char number[16];
+	char grant[16], number[16];
 	pid_t child = fork();
 
 	ASSERT_LE(0, child);
 	if (!child) {
-		ASSERT_EQ(0, grant_claim(self->grant));
-		ASSERT_NE(MAP_FAILED, map_grant(self->grant));
+		int claim = grant_claim(self->grant);
+
+		ASSERT_NE(MAP_FAILED, map_claim(claim));
 		ASSERT_EQ(0, fcntl(self->grant, F_SETFD, 0));
-		snprintf(number, sizeof(number), "%d", self->grant);
-		execl("/proc/self/exe", "claim", "--after-exec", number, NULL);
+		ASSERT_EQ(0, fcntl(claim, F_SETFD, 0));
+		snprintf(grant, sizeof(grant), "%d", self->grant);
+		snprintf(number, sizeof(number), "%d", claim);
+		execl("/proc/self/exe", "claim", "--after-exec", grant, number, NULL);
 		ASSERT_TRUE(false);
 	}
 	EXPECT_EQ(0, reap(child));
@@ -360,16 +382,12 @@ TEST_F(claim, of_a_received_grant)
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
-		int grant;
 		char *memory;
 
 		close(self->grant);
 		close(self->region);
 		close(self->device);
-		grant = recv_fd(sockets[1]);
-		ASSERT_LE(0, grant);
-		ASSERT_EQ(0, grant_claim(grant));
-		memory = map_grant(grant);
+		memory = map_claim(grant_claim(recv_fd(sockets[1])));
 		ASSERT_NE(MAP_FAILED, memory);
 		EXPECT_EQ(0, touch_read(memory));
 		_exit(0);
@@ -382,8 +400,8 @@ TEST_F(claim, of_a_received_grant)
 
 int main(int argc, char **argv)
 {
-	if (argc == 3 && !strcmp(argv[1], "--after-exec"))
-		return after_exec(atoi(argv[2]));
+	if (argc == 4 && !strcmp(argv[1], "--after-exec"))
+		return after_exec(atoi(argv[2]), atoi(argv[3]));
 
 	return harness_main(argc, argv);
 }

@@ -10,11 +10,13 @@
 
 #define SIZE	(16 * PAGE)
 
-/* A region of which @ro and @rw grant the pages 4 to 7, both claimed. */
+/* A region of whose pages 4 to 7 @ro and @rw are claims. */
 FIXTURE(grant) {
 	int device;
 	int region;
 	char *memory;
+	int ro_grant;
+	int rw_grant;
 	int ro;
 	int rw;
 };
@@ -32,12 +34,14 @@ FIXTURE_SETUP(grant)
 	for (i = 0; i < 16; i++)
 		self->memory[i * PAGE] = i;
 
-	self->ro = grant_create(self->region, 4 * PAGE, 4 * PAGE, READ);
+	self->ro_grant = grant_create(self->region, 4 * PAGE, 4 * PAGE, READ);
+	ASSERT_LE(0, self->ro_grant);
+	self->ro = grant_claim(self->ro_grant);
 	ASSERT_LE(0, self->ro);
-	ASSERT_EQ(0, grant_claim(self->ro));
-	self->rw = grant_create(self->region, 4 * PAGE, 4 * PAGE, READ | WRITE);
+	self->rw_grant = grant_create(self->region, 4 * PAGE, 4 * PAGE, READ | WRITE);
+	ASSERT_LE(0, self->rw_grant);
+	self->rw = grant_claim(self->rw_grant);
 	ASSERT_LE(0, self->rw);
-	ASSERT_EQ(0, grant_claim(self->rw));
 }
 
 FIXTURE_TEARDOWN(grant)
@@ -121,6 +125,14 @@ TEST_F(grant, info_counts_grants)
 	ASSERT_EQ(0, close(extra));
 	ASSERT_EQ(0, close(self->rw));
 	ASSERT_EQ(0, region_info(self->region, &info));
+	EXPECT_EQ(2, info.grants);
+	EXPECT_EQ(1, info.claims);
+	ASSERT_EQ(0, close(self->rw_grant));
+	ASSERT_EQ(0, region_info(self->region, &info));
+	EXPECT_EQ(1, info.grants);
+	/* The claim needs no descriptor of its grant, which goes on with it. */
+	ASSERT_EQ(0, close(self->ro_grant));
+	ASSERT_EQ(0, region_info(self->region, &info));
 	EXPECT_EQ(1, info.grants);
 	EXPECT_EQ(1, info.claims);
 }
@@ -147,14 +159,14 @@ TEST_F(grant, write_right_writes_the_owners_memory)
 
 TEST_F(grant, the_window_is_enforced)
 {
-	const int grants[] = { self->ro, self->rw };
+	const int claims[] = { self->ro, self->rw };
 	uint64_t first, pages, offset;
 	int i;
 
 	for (i = 0; i < 2; i++) {
 		for (first = 0; first < 18; first++) {
 			for (pages = 1; pages < 18; pages++) {
-				void *memory = map_at(grants[i], pages * PAGE,
+				void *memory = map_at(claims[i], pages * PAGE,
 						      PROT_READ, first * PAGE);
 
 				if (first >= 4 && first + pages <= 8) {
@@ -167,7 +179,7 @@ TEST_F(grant, the_window_is_enforced)
 		}
 		for (offset = -4 * PAGE; offset; offset += PAGE)
 			for (pages = 1; pages < 16; pages++)
-				EXPECT_EQ(MAP_FAILED, map_at(grants[i], pages * PAGE,
+				EXPECT_EQ(MAP_FAILED, map_at(claims[i], pages * PAGE,
 							     PROT_READ, offset));
 	}
 }
@@ -184,13 +196,13 @@ TEST_F(grant, the_window_holds_for_mremap)
 
 TEST_F(grant, the_window_holds_for_remap_file_pages)
 {
-	const int grants[] = { self->ro, self->rw };
+	const int claims[] = { self->ro, self->rw };
 	static const int first[] = { 0, 3, 8, 15, 16 };
 	unsigned int i, k;
 
 	for (i = 0; i < 2; i++) {
 		for (k = 0; k < ARRAY_SIZE(first); k++) {
-			char *memory = map_at(grants[i], PAGE, PROT_READ, 4 * PAGE);
+			char *memory = map_at(claims[i], PAGE, PROT_READ, 4 * PAGE);
 
 			ASSERT_NE(MAP_FAILED, memory);
 			EXPECT_EQ(-1, syscall(SYS_remap_file_pages, memory,
@@ -307,19 +319,31 @@ TEST_F(grant, the_descriptor_cannot_be_upgraded)
 	EXPECT_EQ(-1, open(path, O_RDONLY));
 }
 
+/* Nothing can be mapped with the ticket. */
+TEST_F(grant, is_not_mapped)
+{
+	EXPECT_ERRNO(ENODEV, map_at(self->ro_grant, PAGE, PROT_READ, 4 * PAGE));
+	EXPECT_ERRNO(ENODEV, map_at(self->rw_grant, PAGE, PROT_READ, 4 * PAGE));
+}
+
 TEST_F(grant, is_not_the_region)
 {
 	struct flowipc_grant grant = {
 		.offset = 4 * PAGE, .length = PAGE, .rights = READ,
 	};
-	struct flowipc_revoke revoke = { .grant_fd = self->ro };
+	const int not_regions[] = { self->rw_grant, self->rw };
+	struct flowipc_revoke revoke = { .grant_fd = self->ro_grant };
 	struct flowipc_region_info info = {};
+	int i;
 
-	EXPECT_ERRNO(ENOTTY, ioctl(self->rw, FLOWIPC_IOC_GRANT, &grant));
-	EXPECT_ERRNO(ENOTTY, ioctl(self->rw, FLOWIPC_IOC_REVOKE, &revoke));
-	EXPECT_ERRNO(ENOTTY, ioctl(self->rw, FLOWIPC_IOC_REGION_INFO, &info));
-	EXPECT_EQ(-1, ftruncate(self->rw, 0));
-	EXPECT_EQ(-1, fallocate(self->rw, 0, 0, PAGE));
+	for (i = 0; i < 2; i++) {
+		EXPECT_ERRNO(ENOTTY, ioctl(not_regions[i], FLOWIPC_IOC_GRANT, &grant));
+		EXPECT_ERRNO(ENOTTY, ioctl(not_regions[i], FLOWIPC_IOC_REVOKE, &revoke));
+		EXPECT_ERRNO(ENOTTY, ioctl(not_regions[i], FLOWIPC_IOC_REGION_INFO, &info));
+		EXPECT_EQ(-1, ftruncate(not_regions[i], 0));
+		EXPECT_EQ(-1, fallocate(not_regions[i], 0, 0, PAGE));
+	}
+	EXPECT_ERRNO(ENOTTY, grant_claim(self->rw));
 }
 
 TEST_F(grant, tells_who_made_the_region)
@@ -344,11 +368,9 @@ TEST_F(grant, futexes_work_through_a_read_only_mapping)
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
-		int grant = recv_fd(sockets[1]);
-		uint32_t *mine;
+		int claim = grant_claim(recv_fd(sockets[1]));
+		uint32_t *mine = map_at(claim, PAGE, PROT_READ, 4 * PAGE);
 
-		ASSERT_EQ(0, grant_claim(grant));
-		mine = map_at(grant, PAGE, PROT_READ, 4 * PAGE);
 		ASSERT_NE(MAP_FAILED, mine);
 		while (!__atomic_load_n(mine, __ATOMIC_SEQ_CST))
 			EXPECT_TRUE(!syscall(SYS_futex, mine, FUTEX_WAIT, 0, &limit, NULL, 0) ||
@@ -371,7 +393,7 @@ TEST_F(grant, large_grants_are_mapped_by_2_mib)
 	struct flowipc_region_info info;
 	int region = region_create(self->device, 4 * HUGE);
 	char *memory, *mine;
-	int grant;
+	int claim;
 
 	ASSERT_LE(0, region);
 	ASSERT_EQ(0, region_info(region, &info));
@@ -382,11 +404,10 @@ TEST_F(grant, large_grants_are_mapped_by_2_mib)
 	memset(memory, 7, 4 * HUGE);
 
 	/* Not on a 2 MiB boundary at either end: still only this window. */
-	grant = grant_create(region, HUGE - PAGE, 2 * HUGE, READ);
-	ASSERT_LE(0, grant);
-	ASSERT_EQ(0, grant_claim(grant));
-	EXPECT_ERRNO(EINVAL, map_at(grant, 2 * HUGE, PROT_READ, HUGE));
-	mine = map_at(grant, 2 * HUGE, PROT_READ, HUGE - PAGE);
+	claim = grant_claim(grant_create(region, HUGE - PAGE, 2 * HUGE, READ));
+	ASSERT_LE(0, claim);
+	EXPECT_ERRNO(EINVAL, map_at(claim, 2 * HUGE, PROT_READ, HUGE));
+	mine = map_at(claim, 2 * HUGE, PROT_READ, HUGE - PAGE);
 	ASSERT_NE(MAP_FAILED, mine);
 	EXPECT_EQ(7, mine[0]);
 	EXPECT_EQ(7, mine[PAGE]);

@@ -73,6 +73,7 @@ TEST_F(lifetime, a_grant_outlives_the_owner)
 	int grant = grant_create(self->region, PAGE, 2 * PAGE, READ);
 	char *memory = map(self->region, SIZE, PROT_READ | PROT_WRITE);
 	char *peer;
+	int claim;
 
 	ASSERT_NE(MAP_FAILED, memory);
 	memory[PAGE] = 42;
@@ -80,11 +81,12 @@ TEST_F(lifetime, a_grant_outlives_the_owner)
 	ASSERT_EQ(0, close(self->region));
 
 	/* What was sent can be read to the end. */
-	ASSERT_EQ(0, grant_claim(grant));
-	peer = map_at(grant, PAGE, PROT_READ, PAGE);
+	claim = grant_claim(grant);
+	ASSERT_EQ(0, close(grant));
+	peer = map_at(claim, PAGE, PROT_READ, PAGE);
 	ASSERT_NE(MAP_FAILED, peer);
 	EXPECT_EQ(42, peer[0]);
-	ASSERT_EQ(0, close(grant));
+	ASSERT_EQ(0, close(claim));
 	EXPECT_EQ(42, peer[0]);
 	EXPECT_EQ(self->used + SIZE, used_total_bytes(self->device));
 	ASSERT_EQ(0, munmap(peer, PAGE));
@@ -157,12 +159,11 @@ TEST_F(lifetime, kill_9_gives_all_back)
 		if (!child) {
 			int region = region_create(self->device, 4 * HUGE);
 			char *memory = map(region, 4 * HUGE, PROT_READ | PROT_WRITE);
-			int grant = grant_create(region, 0, HUGE, READ);
+			int claim = grant_claim(grant_create(region, 0, HUGE, READ));
 			int ends[2];
 
 			ASSERT_NE(MAP_FAILED, memory);
-			ASSERT_EQ(0, grant_claim(grant));
-			ASSERT_NE(MAP_FAILED, map(grant, HUGE, PROT_READ));
+			ASSERT_NE(MAP_FAILED, map(claim, HUGE, PROT_READ));
 			ASSERT_EQ(0, channel_create(self->device, ends));
 			ASSERT_TRUE(tell(sockets[1]));
 			for (;;)
@@ -226,7 +227,6 @@ TEST_F(lifetime, the_last_closer_may_be_another_process)
 		_exit(0);
 	}
 	grant = grant_create(self->region, 0, PAGE, READ);
-	ASSERT_EQ(0, grant_claim(grant));
 	ASSERT_TRUE(send_fd(sockets[0], self->region));
 	ASSERT_TRUE(send_fd(sockets[0], grant));
 	ASSERT_TRUE(hear(sockets[0]));
@@ -309,7 +309,7 @@ static bool is_refused(void)
 
 TEST_F(lifetime, unloading_is_refused_while_in_use)
 {
-	int sockets[2], grant, ends[2];
+	int sockets[2], grant, claim, ends[2];
 	char *memory;
 
 	/* Each time, the one thing named is all there is. */
@@ -335,17 +335,21 @@ TEST_F(lifetime, unloading_is_refused_while_in_use)
 
 	grant = grant_create(self->region, 0, SIZE, READ);
 	ASSERT_LE(0, grant);
-	ASSERT_EQ(0, grant_claim(grant));
 	ASSERT_EQ(0, close(self->region));
 	EXPECT_TRUE(is_refused());			/* a grant */
 
-	memory = map(grant, SIZE, PROT_READ);
+	claim = grant_claim(grant);
+	ASSERT_LE(0, claim);
+	ASSERT_EQ(0, close(grant));
+	EXPECT_TRUE(is_refused());			/* a claim */
+
+	memory = map(claim, SIZE, PROT_READ);
 	ASSERT_NE(MAP_FAILED, memory);
-	ASSERT_TRUE(send_fd(sockets[0], grant));
-	ASSERT_EQ(0, close(grant));
+	ASSERT_TRUE(send_fd(sockets[0], claim));
+	ASSERT_EQ(0, close(claim));
 	EXPECT_TRUE(is_refused());
-	grant = recv_fd(sockets[1]);
-	ASSERT_EQ(0, close(grant));
+	claim = recv_fd(sockets[1]);
+	ASSERT_EQ(0, close(claim));
 	EXPECT_TRUE(is_refused());			/* a mapping */
 	EXPECT_EQ(0, touch_read(memory));
 
@@ -359,15 +363,14 @@ TEST_F(lifetime, unloading_is_refused_while_in_use)
 TEST_F(lifetime, unloading_works_afterwards)
 {
 	const char *path = getenv("FLOWIPC_KO");
-	int grant = grant_create(self->region, 0, SIZE, READ);
+	int claim = grant_claim(grant_create(self->region, 0, SIZE, READ));
 	int ends[2];
 
 	if (!path)
 		SKIP(return, "FLOWIPC_KO does not say which file to load again");
 
 	ASSERT_EQ(0, channel_create(self->device, ends));
-	ASSERT_EQ(0, grant_claim(grant));
-	ASSERT_NE(MAP_FAILED, map(grant, SIZE, PROT_READ));
+	ASSERT_NE(MAP_FAILED, map(claim, SIZE, PROT_READ));
 	ASSERT_NE(MAP_FAILED, map(self->region, SIZE, PROT_READ));
 	ASSERT_TRUE(is_refused());
 	/* Lets go of everything, and is the exit status of this test. */

@@ -85,11 +85,12 @@ static inline int grant_create(int region, uint64_t offset, uint64_t length,
 	return grant_create_for(region, offset, length, rights, 0, 0, 0);
 }
 
+/* The claim, which can be mapped. */
 static inline int grant_claim(int grant)
 {
 	struct flowipc_claim arg = {};
 
-	return ioctl(grant, FLOWIPC_IOC_CLAIM, &arg);
+	return ioctl(grant, FLOWIPC_IOC_CLAIM, &arg) ? -1 : arg.fd;
 }
 
 static inline int grant_revoke(int region, int grant)
@@ -103,6 +104,16 @@ static inline int grant_revoke_all(int region)
 {
 	struct flowipc_revoke arg = {
 		.flags = FLOWIPC_REVOKE_ALL, .grant_fd = -1,
+	};
+
+	return ioctl(region, FLOWIPC_IOC_REVOKE, &arg);
+}
+
+/* By number, with FLOWIPC_REVOKE_GRANT or FLOWIPC_REVOKE_CLAIM. */
+static inline int revoke_number(int region, uint32_t flags, uint64_t id)
+{
+	struct flowipc_revoke arg = {
+		.flags = flags, .grant_fd = -1, .id = id,
 	};
 
 	return ioctl(region, FLOWIPC_IOC_REVOKE, &arg);
