@@ -184,7 +184,8 @@ static struct inode *region_inode_create(struct super_block *sb,
 	if (!inode)
 		return NULL;
 
-	inode->i_ino = get_next_ino();
+	/* In /proc/PID/maps it is all that is left of a closed descriptor. */
+	inode->i_ino = region->id;
 	inode->i_mode = 0600;
 	inode->i_uid = current_fsuid();
 	inode->i_gid = current_fsgid();
