@@ -4,6 +4,7 @@ include selftests/examples/local.mk
 include selftests/stat/local.mk
 include selftests/trace/local.mk
 include selftests/kmod/local.mk
+include selftests/fault/local.mk
 include selftests/vm/local.mk
 
 EXTRA_DIST += \

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Tests that go on until something breaks: fuzz, storm and inject. Like those of
+# selftests/kmod, "make check" builds them and targets of their own run them in a
+# virtual machine; VM_FLAGS goes to it after their own options.
+
+EXTRA_DIST += selftests/fault/run
+
+FUZZ_SECONDS = 60
+STORM_COUNT = 10000
+
+fault_selftests = \
+	selftests/fault/fuzz
+
+check_PROGRAMS += $(fault_selftests)
+
+fault_selftests_headers = \
+	selftests/fault/dice.h \
+	selftests/fault/totals.h \
+	$(kmod_selftests_headers)
+
+selftests_fault_fuzz_SOURCES = \
+	selftests/fault/fuzz.c \
+	selftests/fault/fuzz.h \
+	selftests/fault/fuzz-coverage.c \
+	selftests/fault/fuzz-files.c \
+	selftests/fault/fuzz-ioctls.c \
+	selftests/fault/fuzz-memory.c \
+	selftests/fault/fuzz-worker.c \
+	$(fault_selftests_headers)
+selftests_fault_fuzz_CFLAGS = $(kmod_selftests_cflags)
+selftests_fault_fuzz_LDFLAGS = $(kmod_selftests_ldflags)
+
+# The programs and run together in one directory, as for selftests/kmod.
+fault-selftests: $(fault_selftests)
+	@test $(top_srcdir)/selftests/fault -ef selftests/fault || \
+		cp -f $(top_srcdir)/selftests/fault/run selftests/fault/run
+
+fault_vm = LIBTOOL='$(abs_top_builddir)/libtool' \
+	$(top_srcdir)/selftests/vm/run --no-insmod --memory 2048 \
+		$(fault_selftests:%=--file %)
+
+check-fuzz: fault-selftests
+	$(fault_vm) --timeout $$(($(FUZZ_SECONDS) + 300)) $(VM_FLAGS) \
+		-- selftests/fault/run fuzz $(FUZZ_SECONDS) $(FUZZ_SEED)
+
+fault-selftests-clean:
+	-test $(top_srcdir)/selftests/fault -ef selftests/fault || \
+		rm -f selftests/fault/run
+
+PHONY_TARGETS += check-fuzz fault-selftests
+clean_local += fault-selftests-clean
