@@ -103,6 +103,12 @@ static int region_fill(struct region *region)
 		/* The page cache wants a block at a multiple of its size. */
 		if (index)
 			order = min_t(unsigned int, order, __ffs(index));
+		/*
+		 * Until 6.8 none of two pages: splitting one, as MADV_PAGEOUT
+		 * does, looks for a list in its third page.
+		 */
+		if (order == 1)
+			order = 0;
 
 		err = region_add_block(region, index, order,
 				       block_gfp(order, effort));
