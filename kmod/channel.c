@@ -2,10 +2,11 @@
 /*
  * DOC: channels
  *
- * No lock besides those of the two wait queues. What is pending at an end is
- * one atomic word: KICK sets bits in it, WAIT clears what it takes, so that of
- * two waiters for one bell exactly one gets it. end->closed is set once, when
- * the last descriptor is released.
+ * What an end has to hear is one atomic word, end->state: the other end sets
+ * bits in it, WAIT clears those it takes. That the channel is closed or shut
+ * down stands in the same word, so it can neither overtake what was rung before
+ * it nor be overtaken by what is rung after; and of two waiters for one bell
+ * exactly one gets it. No lock is needed besides that of the wait queue.
  *
  * Nobody is woken without a reason: each sleeper tells which bells it waits
  * for, and two threads at one end, one for each bell, do not disturb each
@@ -26,6 +27,8 @@
 #include "flowipc.h"
 
 #define CHANNEL_BELLS	(FLOWIPC_EVENT_MESSAGE | FLOWIPC_EVENT_SPACE)
+/* Also in channel_end.state: this end is closed. */
+#define CHANNEL_CLOSED	BIT(31)
 
 /* A sleeper in WAIT, and the events in @mask it wakes for. */
 struct channel_waiter {
@@ -54,36 +57,68 @@ static __poll_t channel_poll_mask(u32 events)
 	return mask;
 }
 
-/* Takes those of @events which are pending, and HUP if that holds. */
-static u32 channel_take(struct channel_end *end, u32 events)
+static bool channel_bells_valid(u32 events)
 {
-	u32 taken = 0;
-
-	/*
-	 * The hang-up is looked for first: when it is seen, so is all that was
-	 * kicked before it, and the last message is not lost. Pairs with
-	 * smp_store_release() in channel_release().
-	 */
-	if (smp_load_acquire(&channel_peer(end)->closed))
-		taken = FLOWIPC_EVENT_HUP;
-
-	return taken | (atomic_fetch_andnot(events, &end->pending) & events);
+	return events && !(events & ~CHANNEL_BELLS);
 }
 
-static void channel_ring(struct channel_end *end, u32 events)
+/*
+ * After @events were set in end->state, which is a full barrier. Pairs with the
+ * one in prepare_to_wait() of channel_sleep() and with smp_mb() in
+ * channel_poll(): either they see the bits, or we see that they wait.
+ *
+ * With @sync the caller is about to sleep.
+ */
+static void channel_announce(struct channel_end *end, u32 events, bool sync)
 {
-	atomic_fetch_or(events, &end->pending);
-	/*
-	 * That was a full barrier. Pairs with the one in prepare_to_wait() of
-	 * channel_sleep() and with smp_mb() in channel_poll(): either they see
-	 * the bits, or we see that they wait.
-	 */
-	if (waitqueue_active(&end->wait))
+	if (!waitqueue_active(&end->wait))
+		return;
+
+	if (sync)
+		wake_up_interruptible_sync_poll(&end->wait,
+						channel_poll_mask(events));
+	else
 		wake_up_poll(&end->wait, channel_poll_mask(events));
 }
 
+static void channel_raise(struct channel_end *end, u32 events)
+{
+	atomic_fetch_or(events, &end->state);
+	channel_announce(end, events, false);
+}
+
+/* Rings the bells @events at @end, unless it is closed. */
+static int channel_ring(struct channel_end *end, u32 events, bool sync)
+{
+	int state = atomic_read(&end->state);
+
+	do {
+		if (unlikely(state & CHANNEL_CLOSED))
+			return -EPIPE;
+	} while (!atomic_try_cmpxchg(&end->state, &state, state | events));
+
+	channel_announce(end, events, sync);
+
+	return 0;
+}
+
+/* Takes those of the bells @events which are pending, and HUP if that holds. */
+static u32 channel_take(struct channel_end *end, u32 events)
+{
+	int state = atomic_read(&end->state);
+	u32 taken;
+
+	do {
+		taken = state & (events | FLOWIPC_EVENT_HUP);
+		if (!(taken & CHANNEL_BELLS))
+			break;
+	} while (!atomic_try_cmpxchg(&end->state, &state, state & ~events));
+
+	return taken;
+}
+
 static int channel_wake(struct wait_queue_entry *entry, unsigned int mode,
-			int sync, void *key)
+			int flags, void *key)
 {
 	struct channel_waiter *waiter =
 		container_of(entry, struct channel_waiter, entry);
@@ -91,7 +126,7 @@ static int channel_wake(struct wait_queue_entry *entry, unsigned int mode,
 	if (key && !(key_to_poll(key) & waiter->mask))
 		return 0;
 
-	return autoremove_wake_function(entry, mode, sync, key);
+	return autoremove_wake_function(entry, mode, flags, key);
 }
 
 /*
@@ -147,47 +182,54 @@ static int channel_sleep(struct channel_end *end, u32 events, ktime_t *expiry,
 	return *taken ? 0 : err;
 }
 
-static long channel_wait(struct channel_end *end,
-			 struct flowipc_wait __user *uarg)
+/* WAIT, apart from its argument; what was taken goes to @uevents. */
+static int channel_await(struct channel_end *end, u32 events, u64 deadline_ns,
+			 u32 __user *uevents)
 {
-	struct flowipc_wait arg;
 	ktime_t expiry, *until;
 	u32 taken;
 	int err;
 
-	if (copy_from_user(&arg, uarg, sizeof(arg)))
-		return -EFAULT;
-
-	if (arg.flags || arg.reserved)
-		return -EINVAL;
-	if (!arg.events || arg.events & ~CHANNEL_BELLS)
-		return -EINVAL;
-
-	taken = channel_take(end, arg.events);
+	taken = channel_take(end, events);
 	if (!taken) {
-		until = channel_expiry(arg.deadline_ns, &expiry);
+		until = channel_expiry(deadline_ns, &expiry);
 		if (until && ktime_compare(ktime_get(), expiry) >= 0)
 			return -ETIMEDOUT;
 
-		err = channel_sleep(end, arg.events, until, &taken);
+		err = channel_sleep(end, events, until, &taken);
 		if (err)
 			return err;
 	}
 
-	if (put_user(taken, &uarg->events)) {
+	if (put_user(taken, uevents)) {
 		/* Nothing may have changed, so ring again what was taken. */
 		if (taken & CHANNEL_BELLS)
-			channel_ring(end, taken & CHANNEL_BELLS);
+			channel_raise(end, taken & CHANNEL_BELLS);
 		return -EFAULT;
 	}
 
 	return 0;
 }
 
+static long channel_wait(struct channel_end *end,
+			 struct flowipc_wait __user *uarg)
+{
+	struct flowipc_wait arg;
+
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+
+	if (arg.flags || arg.reserved)
+		return -EINVAL;
+	if (!channel_bells_valid(arg.events))
+		return -EINVAL;
+
+	return channel_await(end, arg.events, arg.deadline_ns, &uarg->events);
+}
+
 static long channel_kick(struct channel_end *end,
 			 struct flowipc_kick __user *uarg)
 {
-	struct channel_end *peer = channel_peer(end);
 	struct flowipc_kick arg;
 
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
@@ -195,15 +237,36 @@ static long channel_kick(struct channel_end *end,
 
 	if (arg.flags || arg.reserved)
 		return -EINVAL;
-	if (!arg.events || arg.events & ~CHANNEL_BELLS)
+	if (!channel_bells_valid(arg.events))
 		return -EINVAL;
 
-	if (READ_ONCE(peer->closed))
-		return -EPIPE;
+	return channel_ring(channel_peer(end), arg.events, false);
+}
 
-	channel_ring(peer, arg.events);
+static long channel_kick_and_wait(struct channel_end *end,
+				  struct flowipc_kick_and_wait __user *uarg)
+{
+	struct flowipc_kick_and_wait arg;
+	int err;
 
-	return 0;
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+
+	if (arg.flags || arg.reserved)
+		return -EINVAL;
+	if (!channel_bells_valid(arg.kick) || !channel_bells_valid(arg.events))
+		return -EINVAL;
+
+	err = channel_ring(channel_peer(end), arg.kick, true);
+	if (err)
+		return err;
+
+	/* Whom we woke on this processor may reply before we are asleep. */
+	cond_resched();
+	err = channel_await(end, arg.events, arg.deadline_ns, &uarg->events);
+
+	/* A restart would ring twice. */
+	return err == -ERESTARTSYS ? -EINTR : err;
 }
 
 static long channel_ioctl(struct file *file, unsigned int cmd,
@@ -213,6 +276,8 @@ static long channel_ioctl(struct file *file, unsigned int cmd,
 	void __user *uarg = (void __user *)arg;
 
 	switch (cmd) {
+	case FLOWIPC_IOC_KICK_AND_WAIT:
+		return channel_kick_and_wait(end, uarg);
 	case FLOWIPC_IOC_KICK:
 		return channel_kick(end, uarg);
 	case FLOWIPC_IOC_WAIT:
@@ -225,18 +290,12 @@ static long channel_ioctl(struct file *file, unsigned int cmd,
 static __poll_t channel_poll(struct file *file, poll_table *wait)
 {
 	struct channel_end *end = file->private_data;
-	u32 events = 0;
 
 	poll_wait(file, &end->wait, wait);
-	/* Pairs with atomic_fetch_or() in channel_ring(). */
+	/* Pairs with the atomic operation before channel_announce(). */
 	smp_mb();
 
-	/* In this order for the same reason as in channel_take(). */
-	if (smp_load_acquire(&channel_peer(end)->closed))
-		events = FLOWIPC_EVENT_HUP;
-	events |= atomic_read(&end->pending);
-
-	return channel_poll_mask(events);
+	return channel_poll_mask(atomic_read(&end->state));
 }
 
 static void channel_put(struct channel *channel)
@@ -252,10 +311,8 @@ static int channel_release(struct inode *inode, struct file *file)
 {
 	struct channel_end *end = file->private_data;
 
-	/* Pairs with smp_load_acquire() in channel_take(). */
-	smp_store_release(&end->closed, true);
-	/* Takes the lock of the queue, so a sleeper is in it or will see. */
-	wake_up_poll(&channel_peer(end)->wait, EPOLLHUP);
+	atomic_or(CHANNEL_CLOSED, &end->state);
+	channel_raise(channel_peer(end), FLOWIPC_EVENT_HUP);
 	channel_put(end->channel);
 
 	return 0;

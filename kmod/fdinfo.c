@@ -88,12 +88,10 @@ void flowipc_claim_show_fdinfo(struct seq_file *m, struct file *file)
 void flowipc_channel_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	const struct channel_end *end = file->private_data;
-	const struct channel *channel = end->channel;
-	const struct channel_end *peer = &channel->ends[end == channel->ends];
-	u32 pending = atomic_read(&end->pending);
+	u32 state = atomic_read(&end->state);
 
 	show_kind(m, "channel");
-	show_bool(m, "message", pending & FLOWIPC_EVENT_MESSAGE);
-	show_bool(m, "space", pending & FLOWIPC_EVENT_SPACE);
-	show_bool(m, "hup", READ_ONCE(peer->closed));
+	show_bool(m, "message", state & FLOWIPC_EVENT_MESSAGE);
+	show_bool(m, "space", state & FLOWIPC_EVENT_SPACE);
+	show_bool(m, "hup", state & FLOWIPC_EVENT_HUP);
 }

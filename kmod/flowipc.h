@@ -169,14 +169,12 @@ struct claim {
 /**
  * struct channel_end - what one end of a channel has to hear
  * @channel: the channel
- * @pending: FLOWIPC_EVENT_MESSAGE and FLOWIPC_EVENT_SPACE rung and not taken
- * @closed:  this end's last descriptor is gone
+ * @state:   FLOWIPC_EVENT_* which are pending or hold here, and CHANNEL_CLOSED
  * @wait:    sleepers in WAIT and pollers of this end
  */
 struct channel_end {
 	struct channel		*channel;
-	atomic_t		pending;
-	bool			closed;
+	atomic_t		state;
 	wait_queue_head_t	wait;
 };
 

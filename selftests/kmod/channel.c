@@ -1,40 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Channels: what was kicked arrives once, and nobody sleeps through it. */
 #include <linux/time_types.h>
-#include <pthread.h>
 #include <sched.h>
 #include <sys/epoll.h>
 
-#include "harness.h"
-#include "objects.h"
-
-FIXTURE(channel) {
-	int device;
-	int here;
-	int there;
-};
-
-FIXTURE_SETUP(channel)
-{
-	int ends[2];
-
-	self->device = device_open();
-	ASSERT_LE(0, self->device);
-	ASSERT_EQ(0, channel_create(self->device, ends));
-	self->here = ends[0];
-	self->there = ends[1];
-}
-
-FIXTURE_TEARDOWN(channel)
-{
-}
-
-static int poll_now(int end, short events)
-{
-	struct pollfd poll_end = { .fd = end, .events = events };
-
-	return poll(&poll_end, 1, 0) == -1 ? -1 : poll_end.revents;
-}
+#include "channel.h"
 
 TEST_F(channel, bad_events_are_refused)
 {
@@ -115,47 +85,6 @@ TEST_F(channel, a_refused_pointer_takes_nothing)
 	EXPECT_ERRNO(EFAULT, ioctl(self->there, FLOWIPC_IOC_WAIT, arg));
 	EXPECT_EQ(POLLIN | POLLOUT, poll_now(self->there, POLLIN | POLLOUT));
 	EXPECT_EQ(MESSAGE | SPACE, channel_wait(self->there, MESSAGE | SPACE, 0));
-}
-
-/* One thread in WAIT, and what it got. */
-struct waiter {
-	int end;
-	uint32_t events;
-	volatile pid_t tid;
-	volatile int result;
-	volatile int done;
-	pthread_t thread;
-};
-
-static void *waiter_run(void *arg)
-{
-	struct waiter *waiter = arg;
-
-	waiter->tid = syscall(SYS_gettid);
-	/* With a deadline, a wake-up that never came would look like a late one. */
-	waiter->result = channel_wait(waiter->end, waiter->events, FOREVER);
-	if (waiter->result == -1)
-		waiter->result = -errno;
-	waiter->done = 1;
-
-	return NULL;
-}
-
-/* Returns when it is asleep. */
-static void waiter_start(struct waiter *waiter, int end, uint32_t events)
-{
-	memset(waiter, 0, sizeof(*waiter));
-	waiter->end = end;
-	waiter->events = events;
-	ASSERT_EQ(0, pthread_create(&waiter->thread, NULL, waiter_run, waiter));
-	ASSERT_TRUE(EVENTUALLY(waiter->tid && sleeps_in_ioctl(getpid(), waiter->tid)));
-}
-
-static int waiter_result(struct waiter *waiter)
-{
-	pthread_join(waiter->thread, NULL);
-
-	return waiter->result;
 }
 
 TEST_F(channel, a_kick_wakes_a_sleeper)
@@ -371,26 +300,6 @@ TEST_F(channel, hang_up_comes_with_kill_9)
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	EXPECT_EQ(HUP, channel_wait(self->there, MESSAGE, FOREVER));
 	ASSERT_EQ(256 + SIGKILL, reap(child));
-}
-
-static void ignore_signal(int signal)
-{
-	(void)signal;
-}
-
-static void signal_when_asleep(int flags, pid_t *child)
-{
-	struct sigaction action = {
-		.sa_handler = ignore_signal, .sa_flags = flags,
-	};
-
-	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
-	*child = fork();
-	ASSERT_LE(0, *child);
-	if (!*child) {
-		ASSERT_TRUE(EVENTUALLY(sleeps_in_ioctl(getppid(), getppid())));
-		ASSERT_EQ(0, kill(getppid(), SIGUSR1));
-	}
 }
 
 TEST_F(channel, a_signal_interrupts)

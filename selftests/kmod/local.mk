@@ -16,6 +16,7 @@ kmod_selftests = \
 	selftests/kmod/claim \
 	selftests/kmod/device \
 	selftests/kmod/grant \
+	selftests/kmod/kick_and_wait \
 	selftests/kmod/lifetime \
 	selftests/kmod/region \
 	selftests/kmod/revoke
@@ -30,7 +31,7 @@ selftests_kmod_account_SOURCES = selftests/kmod/account.c $(kmod_selftests_heade
 selftests_kmod_account_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_account_LDFLAGS = $(kmod_selftests_ldflags)
 
-selftests_kmod_channel_SOURCES = selftests/kmod/channel.c $(kmod_selftests_headers)
+selftests_kmod_channel_SOURCES = selftests/kmod/channel.c selftests/kmod/channel.h $(kmod_selftests_headers)
 selftests_kmod_channel_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_channel_LDFLAGS = $(kmod_selftests_ldflags)
 
@@ -45,6 +46,10 @@ selftests_kmod_device_LDFLAGS = $(kmod_selftests_ldflags)
 selftests_kmod_grant_SOURCES = selftests/kmod/grant.c $(kmod_selftests_headers)
 selftests_kmod_grant_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_grant_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_kick_and_wait_SOURCES = selftests/kmod/kick_and_wait.c selftests/kmod/channel.h $(kmod_selftests_headers)
+selftests_kmod_kick_and_wait_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_kick_and_wait_LDFLAGS = $(kmod_selftests_ldflags)
 
 selftests_kmod_lifetime_SOURCES = selftests/kmod/lifetime.c $(kmod_selftests_headers)
 selftests_kmod_lifetime_CFLAGS = $(kmod_selftests_cflags)

@@ -147,6 +147,17 @@ static inline int channel_wait(int end, uint32_t events, uint64_t deadline_ns)
 	return ioctl(end, FLOWIPC_IOC_WAIT, &arg) ? -1 : (int)arg.events;
 }
 
+/* The events taken, or -1. */
+static inline int channel_kick_and_wait(int end, uint32_t kick, uint32_t events,
+					uint64_t deadline_ns)
+{
+	struct flowipc_kick_and_wait arg = {
+		.kick = kick, .events = events, .deadline_ns = deadline_ns,
+	};
+
+	return ioctl(end, FLOWIPC_IOC_KICK_AND_WAIT, &arg) ? -1 : (int)arg.events;
+}
+
 static inline void *map_at(int fd, uint64_t size, int prot, uint64_t offset)
 {
 	return mmap(NULL, size, prot, MAP_SHARED, fd, offset);
