@@ -43,17 +43,6 @@ bool flowipc_claim_permits(const struct claim *claim,
 	       vmf->pgoff >= first && vmf->pgoff - first < pages;
 }
 
-static vm_fault_t claim_vm_fault(struct vm_fault *vmf)
-{
-	struct claim *claim = vmf->vma->vm_file->private_data;
-
-	return flowipc_region_fault(claim->grant->region, vmf, claim);
-}
-
-static const struct vm_operations_struct claim_vm_ops = {
-	.fault	= claim_vm_fault,
-};
-
 static int claim_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct claim *claim = file->private_data;
@@ -69,7 +58,6 @@ static int claim_mmap(struct file *file, struct vm_area_struct *vma)
 		return err;
 
 	compat_vma_flags_set(vma, VM_DONTCOPY);
-	vma->vm_ops = &claim_vm_ops;
 
 	return 0;
 }
@@ -129,6 +117,12 @@ static const struct file_operations claim_fops = {
 	.release		= claim_release,
 	.show_fdinfo		= flowipc_claim_show_fdinfo,
 };
+
+/* NULL if @file is something else. */
+struct claim *flowipc_claim_of_file(struct file *file)
+{
+	return file->f_op == &claim_fops ? file->private_data : NULL;
+}
 
 /*
  * Whether current may have the grant. Without region->lock the answer can be

@@ -76,6 +76,7 @@ struct memory_charge {
  * @inode:      holds the pages, and this structure as its private data
  * @id:         its number, for who looks on
  * @size:       bytes; never changes
+ * @flags:      FLOWIPC_REGION_*; never change
  * @huge_bytes: bytes of it in blocks that a PMD can map
  * @max_order:  order of the largest block
  * @charge:     the memory, as counted
@@ -94,6 +95,7 @@ struct region {
 	struct inode		*inode;
 	u64			id;
 	u64			size;
+	u32			flags;
 	u64			huge_bytes;
 	unsigned int		max_order;
 	struct memory_charge	charge;
@@ -222,11 +224,11 @@ int flowipc_identity_tell(const struct identity *who,
 /* region.c */
 long flowipc_region_create(struct flowipc_region_create __user *uarg);
 void flowipc_region_destroy(struct region *region);
-int flowipc_region_mmap(struct vm_area_struct *vma, u64 offset, u64 length);
-vm_fault_t flowipc_region_fault(struct region *region, struct vm_fault *vmf,
-				const struct claim *claim);
-void flowipc_region_unmap(struct region *region, u64 offset, u64 length);
 void flowipc_region_count(struct region *region, u32 *grants, u32 *claims);
+
+/* mapping.c */
+int flowipc_region_mmap(struct vm_area_struct *vma, u64 offset, u64 length);
+void flowipc_region_unmap(struct region *region, u64 offset, u64 length);
 
 /* grant.c */
 long flowipc_grant_create(struct region *region,
@@ -242,6 +244,7 @@ long flowipc_claim_create(struct grant *grant,
 			  struct flowipc_claim __user *uarg);
 long flowipc_claim_next(struct region *region,
 			struct flowipc_claim_next __user *uarg);
+struct claim *flowipc_claim_of_file(struct file *file);
 bool flowipc_claim_is_revoked(const struct claim *claim);
 bool flowipc_claim_permits(const struct claim *claim,
 			   const struct vm_fault *vmf);

@@ -14,6 +14,7 @@ kmod_sources = \
 	kmod/grant.c \
 	kmod/identity.c \
 	kmod/main.c \
+	kmod/mapping.c \
 	kmod/region.c \
 	kmod/revoke.c \
 	kmod/uapi/linux/flowipc.h

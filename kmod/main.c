@@ -147,7 +147,8 @@ static long device_query(struct flowipc_query __user *uarg)
 	arg.features = FLOWIPC_FEATURE_GRANT_WRITE |
 		       FLOWIPC_FEATURE_GRANT_CRED |
 		       FLOWIPC_FEATURE_REVOKE |
-		       FLOWIPC_FEATURE_GRANT_MANY;
+		       FLOWIPC_FEATURE_GRANT_MANY |
+		       FLOWIPC_FEATURE_STRICT;
 	if (COMPAT_HAVE_HUGE)
 		arg.features |= FLOWIPC_FEATURE_HUGE;
 	arg.max_region_bytes = flowipc_limit_region_bytes();

@@ -3,20 +3,18 @@
  * DOC: regions
  *
  * The pages are in the page cache of the region's inode from the beginning to
- * the end, and the fault handler returns them locked: that alone makes the core
- * map huge pages, and makes futexes, direct I/O and the memory cgroup work.
+ * the end; how they get into page tables is in mapping.c.
  *
  * Three properties keep them there. They are dirty, so that drop_caches and
  * reclaim do not take them for a copy of something; the mapping is unevictable;
  * and they do not migrate.
- *
- * There is no ->map_pages on purpose: it installs pages without their lock, and
- * revocation counts on the lock, see flowipc_region_unmap().
  */
 #include <linux/file.h>
 #include <linux/gfp.h>
+#include <linux/highmem.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/page-flags.h>
 #include <linux/pagemap.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
@@ -25,6 +23,8 @@
 
 #include "compat.h"
 #include "flowipc.h"
+
+#define REGION_FLAGS	FLOWIPC_REGION_STRICT
 
 static atomic64_t last_region_id;
 
@@ -35,9 +35,28 @@ static int region_migrate_folio(struct address_space *mapping,
 	return -EBUSY;
 }
 
+/* Called when the folio has left the page cache. */
+static void region_clear_folio(struct folio *folio)
+{
+	long i;
+
+	for (i = 0; i < folio_nr_pages(folio); i++) {
+		/* To write to broken memory is not safe. */
+		if (!PageHWPoison(folio_page(folio, i)))
+			clear_highpage(folio_page(folio, i));
+	}
+}
+
 static const struct address_space_operations region_aops = {
 	.dirty_folio	= noop_dirty_folio,
 	.migrate_folio	= region_migrate_folio,
+};
+
+/* The pages of a STRICT region may hold secrets, and nobody has a reference. */
+static const struct address_space_operations region_strict_aops = {
+	.dirty_folio	= noop_dirty_folio,
+	.migrate_folio	= region_migrate_folio,
+	.free_folio	= region_clear_folio,
 };
 
 /*
@@ -74,7 +93,8 @@ static int region_add_block(struct region *region, pgoff_t index,
 	if (!err) {
 		folio_mark_dirty(folio);
 		folio_unlock(folio);
-		if (COMPAT_HUGE_ORDER && order == COMPAT_HUGE_ORDER)
+		if (COMPAT_HUGE_ORDER && order == COMPAT_HUGE_ORDER &&
+		    !(region->flags & FLOWIPC_REGION_STRICT))
 			region->huge_bytes += folio_size(folio);
 		region->max_order = max(region->max_order, order);
 	}
@@ -129,7 +149,7 @@ static int region_fill(struct region *region)
 	return 0;
 }
 
-static struct region *region_alloc(u64 size)
+static struct region *region_alloc(u64 size, u32 flags)
 {
 	struct region *region;
 	int err;
@@ -140,6 +160,7 @@ static struct region *region_alloc(u64 size)
 
 	region->id = atomic64_inc_return(&last_region_id);
 	region->size = size;
+	region->flags = flags;
 	mutex_init(&region->lock);
 	INIT_LIST_HEAD(&region->grants);
 	INIT_LIST_HEAD(&region->claims);
@@ -196,7 +217,8 @@ static struct inode *region_inode_create(struct super_block *sb,
 	inode->i_uid = current_fsuid();
 	inode->i_gid = current_fsgid();
 	inode->i_flags |= S_NOATIME | S_NOCMTIME;
-	inode->i_mapping->a_ops = &region_aops;
+	inode->i_mapping->a_ops = region->flags & FLOWIPC_REGION_STRICT ?
+				  &region_strict_aops : &region_aops;
 	compat_inode_set_times(inode);
 	clear_nlink(inode);
 	i_size_write(inode, region->size);
@@ -212,112 +234,11 @@ static struct inode *region_inode_create(struct super_block *sb,
 	return inode;
 }
 
-/*
- * Whether @claim is revoked is read under the folio's lock, and our caller
- * holds the lock until the page is in the page table; flowipc_region_unmap()
- * has the other half.
- */
-vm_fault_t flowipc_region_fault(struct region *region, struct vm_fault *vmf,
-				const struct claim *claim)
-{
-	struct folio *folio;
-
-	/* NULL, or an error on newer kernels: a page lost to memory failure. */
-	folio = filemap_lock_folio(region->inode->i_mapping, vmf->pgoff);
-	if (IS_ERR_OR_NULL(folio))
-		return VM_FAULT_SIGBUS;
-
-	if (claim && !flowipc_claim_permits(claim, vmf)) {
-		folio_unlock(folio);
-		folio_put(folio);
-		return VM_FAULT_SIGBUS;
-	}
-
-	vmf->page = folio_file_page(folio, vmf->pgoff);
-
-	return VM_FAULT_LOCKED;
-}
-
-static vm_fault_t region_vm_fault(struct vm_fault *vmf)
-{
-	struct file *file = vmf->vma->vm_file;
-
-	return flowipc_region_fault(file->private_data, vmf, NULL);
-}
-
-static const struct vm_operations_struct region_vm_ops = {
-	.fault	= region_vm_fault,
-};
-
-/*
- * What holds for every mapping, of a region or of a claim: shared, and inside
- * [offset, offset + length). No sum is made of what the caller gave, so there
- * is none to wrap around.
- */
-int flowipc_region_mmap(struct vm_area_struct *vma, u64 offset, u64 length)
-{
-	const pgoff_t first = offset >> PAGE_SHIFT;
-	const pgoff_t pages = length >> PAGE_SHIFT;
-
-	/* VM_SHARED is not set for a descriptor that cannot write. */
-	if (!(vma->vm_flags & VM_MAYSHARE))
-		return -EINVAL;
-
-	if (vma->vm_pgoff < first || vma->vm_pgoff - first >= pages)
-		return -EINVAL;
-	if (vma_pages(vma) > pages - (vma->vm_pgoff - first))
-		return -EINVAL;
-
-	/* mremap() cannot then grow it past the check above. */
-	compat_vma_flags_set(vma, VM_DONTEXPAND);
-
-	return 0;
-}
-
-/*
- * Takes a range out of all page tables. A revocation sets its flag before this.
- *
- * A fault which read the flag before it was set may not have installed its page
- * yet, and unmapping would then be too early. It holds the folio's lock until
- * the page is installed, so taking every lock once waits for all of those; and
- * whoever gets the lock later sees the flag.
- *
- * The owner and the other claims are unmapped too, and fault their pages in
- * again: mappings cannot be told apart at this level.
- */
-void flowipc_region_unmap(struct region *region, u64 offset, u64 length)
-{
-	struct address_space *mapping = region->inode->i_mapping;
-	const pgoff_t end = (offset + length) >> PAGE_SHIFT;
-	pgoff_t index = offset >> PAGE_SHIFT;
-
-	while (index < end) {
-		struct folio *folio = filemap_lock_folio(mapping, index);
-
-		if (IS_ERR_OR_NULL(folio)) {
-			index++;
-		} else {
-			index = folio_next_index(folio);
-			folio_unlock(folio);
-			folio_put(folio);
-		}
-		cond_resched();
-	}
-
-	unmap_mapping_range(mapping, offset, length, 0);
-}
-
 static int region_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct region *region = file->private_data;
-	int err = flowipc_region_mmap(vma, 0, region->size);
 
-	if (err)
-		return err;
-
-	vma->vm_ops = &region_vm_ops;
-
-	return 0;
+	return flowipc_region_mmap(vma, 0, region->size);
 }
 
 /* Grants that are not revoked, and claims that are not. */
@@ -366,7 +287,7 @@ static long region_info(struct region *region,
 	arg.size = region->size;
 	arg.huge_bytes = region->huge_bytes;
 	arg.id = region->id;
-	arg.region_flags = 0;
+	arg.region_flags = region->flags;
 	arg.seals = 0;
 
 	if (copy_to_user(uarg, &arg, sizeof(arg)))
@@ -431,7 +352,7 @@ static const struct file_operations region_fops = {
 };
 
 /* Returns the file of a new region, filled. */
-static struct file *region_file_create(u64 size)
+static struct file *region_file_create(u64 size, u32 flags)
 {
 	struct super_block *sb;
 	struct region *region;
@@ -444,7 +365,7 @@ static struct file *region_file_create(u64 size)
 	if (IS_ERR(sb))
 		return ERR_CAST(sb);
 
-	region = region_alloc(size);
+	region = region_alloc(size, flags);
 	if (IS_ERR(region)) {
 		file = ERR_CAST(region);
 		goto unpin;
@@ -480,7 +401,7 @@ long flowipc_region_create(struct flowipc_region_create __user *uarg)
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
 
-	if (arg.flags || arg.reserved)
+	if (arg.flags & ~REGION_FLAGS || arg.reserved)
 		return -EINVAL;
 	if (!arg.size || !PAGE_ALIGNED(arg.size))
 		return -EINVAL;
@@ -491,7 +412,7 @@ long flowipc_region_create(struct flowipc_region_create __user *uarg)
 	if (fd < 0)
 		return fd;
 
-	file = region_file_create(arg.size);
+	file = region_file_create(arg.size, arg.flags);
 	if (IS_ERR(file)) {
 		put_unused_fd(fd);
 		return PTR_ERR(file);

@@ -19,7 +19,8 @@ kmod_selftests = \
 	selftests/kmod/kick_and_wait \
 	selftests/kmod/lifetime \
 	selftests/kmod/region \
-	selftests/kmod/revoke
+	selftests/kmod/revoke \
+	selftests/kmod/strict
 
 check_PROGRAMS += $(kmod_selftests)
 
@@ -62,6 +63,10 @@ selftests_kmod_region_LDFLAGS = $(kmod_selftests_ldflags)
 selftests_kmod_revoke_SOURCES = selftests/kmod/revoke.c $(kmod_selftests_headers)
 selftests_kmod_revoke_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_revoke_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_strict_SOURCES = selftests/kmod/strict.c selftests/kmod/pin.h $(kmod_selftests_headers)
+selftests_kmod_strict_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_strict_LDFLAGS = $(kmod_selftests_ldflags)
 
 # The programs and run together in one directory, for who takes them elsewhere.
 kmod-selftests: $(kmod_selftests)

@@ -53,11 +53,16 @@ static inline int device_open(void)
 	return open(FLOWIPC_DEVICE_PATH, O_RDWR | O_CLOEXEC);
 }
 
-static inline int region_create(int device, uint64_t size)
+static inline int region_create_as(int device, uint64_t size, uint32_t flags)
 {
-	struct flowipc_region_create arg = { .size = size };
+	struct flowipc_region_create arg = { .size = size, .flags = flags };
 
 	return ioctl(device, FLOWIPC_IOC_REGION_CREATE, &arg) ? -1 : arg.fd;
+}
+
+static inline int region_create(int device, uint64_t size)
+{
+	return region_create_as(device, size, 0);
 }
 
 static inline int region_info(int region, struct flowipc_region_info *info)

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: mappings
+ *
+ * How the pages of a region get into page tables, and out again.
+ *
+ * The fault handler returns the page locked, and the core does the rest: that
+ * alone makes it map huge pages, and makes futexes, direct I/O and the memory
+ * cgroup work. The pages of a STRICT region it installs itself, one by one, as
+ * numbers without a struct page (VM_PFNMAP): nobody can take a reference then,
+ * and what is not mapped is not accessible.
+ *
+ * Either way the folio is locked from the check of the permission until the
+ * page is in the page table. flowipc_region_unmap() counts on that, so there is
+ * no ->map_pages, which would install pages without their lock.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/page-flags.h>
+#include <linux/pagemap.h>
+#include <linux/sched.h>
+
+#include "compat.h"
+#include "flowipc.h"
+
+/* The region's own file may always map, that of a claim as it permits. */
+static bool mapping_permits(const struct vm_fault *vmf)
+{
+	const struct claim *claim = flowipc_claim_of_file(vmf->vma->vm_file);
+
+	return !claim || flowipc_claim_permits(claim, vmf);
+}
+
+/* Installs a page, or tells why not; without a reference to it in any case. */
+static vm_fault_t mapping_insert(struct vm_fault *vmf, struct folio *folio)
+{
+	struct page *page = folio_file_page(folio, vmf->pgoff);
+
+	/* The core looks for it where it installs the page. */
+	if (PageHWPoison(page))
+		return VM_FAULT_HWPOISON;
+
+	return vmf_insert_pfn(vmf->vma, vmf->address, page_to_pfn(page));
+}
+
+static vm_fault_t mapping_fault(struct vm_fault *vmf)
+{
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+	struct region *region = inode->i_private;
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+	struct folio *folio;
+
+	/* NULL, or an error on newer kernels: a page lost to memory failure. */
+	folio = filemap_lock_folio(inode->i_mapping, vmf->pgoff);
+	if (IS_ERR_OR_NULL(folio))
+		return VM_FAULT_SIGBUS;
+
+	if (!mapping_permits(vmf))
+		goto unlock;
+
+	if (region->flags & FLOWIPC_REGION_STRICT) {
+		ret = mapping_insert(vmf, folio);
+		goto unlock;
+	}
+
+	vmf->page = folio_file_page(folio, vmf->pgoff);
+
+	return VM_FAULT_LOCKED;
+
+unlock:
+	folio_unlock(folio);
+	folio_put(folio);
+
+	return ret;
+}
+
+static const struct vm_operations_struct mapping_vm_ops = {
+	.fault	= mapping_fault,
+};
+
+/*
+ * What holds for every mapping, of a region or of a claim: shared, and inside
+ * [offset, offset + length). No sum is made of what the caller gave, so there
+ * is none to wrap around.
+ */
+int flowipc_region_mmap(struct vm_area_struct *vma, u64 offset, u64 length)
+{
+	const struct region *region = file_inode(vma->vm_file)->i_private;
+	const pgoff_t first = offset >> PAGE_SHIFT;
+	const pgoff_t pages = length >> PAGE_SHIFT;
+
+	/* VM_SHARED is not set for a descriptor that cannot write. */
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+
+	if (vma->vm_pgoff < first || vma->vm_pgoff - first >= pages)
+		return -EINVAL;
+	if (vma_pages(vma) > pages - (vma->vm_pgoff - first))
+		return -EINVAL;
+
+	/* mremap() cannot then grow it past the check above. */
+	compat_vma_flags_set(vma, VM_DONTEXPAND);
+	/*
+	 * fork() copies page tables with VM_PFNMAP, and VM_IO keeps madvise()
+	 * from undoing a VM_DONTCOPY.
+	 */
+	if (region->flags & FLOWIPC_REGION_STRICT)
+		compat_vma_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTDUMP);
+
+	vma->vm_ops = &mapping_vm_ops;
+
+	return 0;
+}
+
+/*
+ * Takes a range out of all page tables. A revocation sets its flag before this.
+ *
+ * A fault which read the flag before it was set may not have installed its page
+ * yet, and unmapping would then be too early. It holds the folio's lock until
+ * the page is installed, so taking every lock once waits for all of those; and
+ * whoever gets the lock later sees the flag.
+ *
+ * The owner and the other claims are unmapped too, and fault their pages in
+ * again: mappings cannot be told apart at this level.
+ */
+void flowipc_region_unmap(struct region *region, u64 offset, u64 length)
+{
+	struct address_space *mapping = region->inode->i_mapping;
+	const pgoff_t end = (offset + length) >> PAGE_SHIFT;
+	pgoff_t index = offset >> PAGE_SHIFT;
+
+	while (index < end) {
+		struct folio *folio = filemap_lock_folio(mapping, index);
+
+		if (IS_ERR_OR_NULL(folio)) {
+			index++;
+		} else {
+			index = folio_next_index(folio);
+			folio_unlock(folio);
+			folio_put(folio);
+		}
+		cond_resched();
+	}
+
+	unmap_mapping_range(mapping, offset, length, 0);
+}
