@@ -193,10 +193,6 @@ struct channel {
 };
 
 /* main.c */
-extern unsigned long flowipc_max_region_bytes;
-extern unsigned long flowipc_max_total_bytes;
-extern unsigned int flowipc_max_objects_per_user;
-
 struct super_block *flowipc_fs_pin(void);
 void flowipc_fs_unpin(void);
 struct file *flowipc_file_create(struct inode *inode, const char *name,
@@ -207,17 +203,20 @@ void flowipc_file_release(void);
 /* account.c */
 u64 flowipc_limit_region_bytes(void);
 u64 flowipc_limit_total_bytes(void);
+unsigned int flowipc_limit_objects_per_user(void);
 u64 flowipc_used_total_bytes(void);
 int flowipc_memory_charge(struct memory_charge *charge,
 			  struct account *account, u64 bytes);
 void flowipc_memory_uncharge(struct memory_charge *charge);
 struct account *flowipc_account_get(void);
+kuid_t flowipc_account_uid(const struct account *account);
 void flowipc_account_put(struct account *account);
 
 /* identity.c */
 struct identity *flowipc_identity_of_current(void);
 struct identity *flowipc_identity_get(struct identity *who);
 void flowipc_identity_put(struct identity *who);
+pid_t flowipc_identity_pid(const struct identity *who);
 int flowipc_identity_tell(const struct identity *who,
 			  struct flowipc_identity *arg);
 

@@ -265,7 +265,7 @@ static void grant_describe(const struct grant *grant,
 	arg->offset = grant->offset;
 	arg->length = grant->length;
 	arg->rights = grant->rights;
-	arg->flags = grant->flags;
+	arg->grant_flags = grant->flags;
 	arg->uid = 0;
 	if (grant->flags & FLOWIPC_GRANT_UID)
 		arg->uid = from_kuid_munged(ns, grant->uid);
@@ -285,7 +285,7 @@ long flowipc_grant_next(struct region *region,
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
 
-	if (arg.flags || arg.reserved)
+	if (arg.flags)
 		return -EINVAL;
 
 	mutex_lock(&region->lock);

@@ -122,7 +122,7 @@ void flowipc_identity_put(struct identity *who)
 }
 
 /* In the pid namespace of current: 0 without a number there, -1 when gone. */
-static pid_t identity_pid(const struct identity *who)
+pid_t flowipc_identity_pid(const struct identity *who)
 {
 	bool gone;
 
@@ -144,7 +144,7 @@ int flowipc_identity_tell(const struct identity *who,
 	    copy_to_user(u64_to_user_ptr(arg->exe), who->exe, who->exe_bytes))
 		return -EFAULT;
 
-	arg->pid = identity_pid(who);
+	arg->pid = flowipc_identity_pid(who);
 	arg->uid = from_kuid_munged(current_user_ns(), who->uid);
 	arg->gid = from_kgid_munged(current_user_ns(), who->gid);
 	arg->exe_bytes = who->exe_bytes;

@@ -25,22 +25,6 @@
 
 #define FLOWIPC_FS_MAGIC	0x464c4f57	/* "FLOW" */
 
-unsigned long flowipc_max_region_bytes;
-module_param_named(max_region_bytes, flowipc_max_region_bytes, ulong, 0644);
-MODULE_PARM_DESC(max_region_bytes,
-		 "largest region in bytes (0: max_total_bytes)");
-
-unsigned long flowipc_max_total_bytes;
-module_param_named(max_total_bytes, flowipc_max_total_bytes, ulong, 0644);
-MODULE_PARM_DESC(max_total_bytes,
-		 "all regions together in bytes (0: half of the memory)");
-
-unsigned int flowipc_max_objects_per_user = 16384;
-module_param_named(max_objects_per_user, flowipc_max_objects_per_user, uint,
-		   0644);
-MODULE_PARM_DESC(max_objects_per_user,
-		 "regions, grants, claims and channels a user may have");
-
 static void fs_evict_inode(struct inode *inode)
 {
 	/* The root directory of the superblock is an inode too. */
@@ -154,7 +138,7 @@ static long device_query(struct flowipc_query __user *uarg)
 	arg.max_region_bytes = flowipc_limit_region_bytes();
 	arg.max_total_bytes = flowipc_limit_total_bytes();
 	arg.used_total_bytes = flowipc_used_total_bytes();
-	arg.max_objects_per_user = READ_ONCE(flowipc_max_objects_per_user);
+	arg.max_objects_per_user = flowipc_limit_objects_per_user();
 
 	if (copy_to_user(uarg, &arg, sizeof(arg)))
 		return -EFAULT;
@@ -215,12 +199,6 @@ static_assert(sizeof(struct flowipc_unseal) == 16);
 
 static int __init flowipc_init(void)
 {
-	/* So that sysfs tells the numbers which hold. */
-	if (!flowipc_max_total_bytes)
-		flowipc_max_total_bytes = flowipc_limit_total_bytes();
-	if (!flowipc_max_region_bytes)
-		flowipc_max_region_bytes = flowipc_limit_region_bytes();
-
 	return misc_register(&device);
 }
 module_init(flowipc_init);

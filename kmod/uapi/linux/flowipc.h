@@ -89,7 +89,8 @@ struct flowipc_identity {
  * @max_region_bytes:     out: largest size REGION_CREATE accepts
  * @max_total_bytes:      out: limit of all regions of all users together
  * @used_total_bytes:     out: what all regions of all users take now
- * @max_objects_per_user: out: limit of regions, grants and channels of a user
+ * @max_objects_per_user: out: limit of regions, grants, claims, channels and
+ *                        seals of a user
  * @reserved:             in: must be 0
  */
 struct flowipc_query {
@@ -298,15 +299,15 @@ struct flowipc_region_info {
 
 /**
  * struct flowipc_grant_next - on a region: the next grant that is not revoked
- * @id:       in: 0, or the number of the grant before; out: the grant's number
- * @offset:   out: first byte of its range
- * @length:   out: bytes of its range
- * @rights:   out: FLOWIPC_RIGHT_*
- * @flags:    out: FLOWIPC_GRANT_*; in: must be 0
- * @uid:      out: with FLOWIPC_GRANT_UID, in the caller's user namespace
- * @gid:      out: with FLOWIPC_GRANT_GID, in the caller's user namespace
- * @claims:   out: its claims that exist and are not revoked
- * @reserved: in: must be 0
+ * @id:          in: 0, or the number of the grant before; out: the grant's number
+ * @offset:      out: first byte of its range
+ * @length:      out: bytes of its range
+ * @rights:      out: FLOWIPC_RIGHT_*
+ * @grant_flags: out: FLOWIPC_GRANT_*
+ * @uid:         out: with FLOWIPC_GRANT_UID, in the caller's user namespace
+ * @gid:         out: with FLOWIPC_GRANT_GID, in the caller's user namespace
+ * @claims:      out: its claims that exist and are not revoked
+ * @flags:       in: must be 0
  *
  * ENOENT there is none after @id.
  */
@@ -315,11 +316,11 @@ struct flowipc_grant_next {
 	__u64 offset;
 	__u64 length;
 	__u32 rights;
-	__u32 flags;
+	__u32 grant_flags;
 	__u32 uid;
 	__u32 gid;
 	__u32 claims;
-	__u32 reserved;
+	__u32 flags;
 };
 
 /**
