@@ -36,6 +36,16 @@ static void set_parameter(const char *name, uint64_t value)
 	ASSERT_TRUE(write_text(path, text));
 }
 
+static uint64_t get_parameter(const char *name)
+{
+	char path[96], text[32];
+
+	parameter_path(path, name);
+	read_text(path, text, sizeof(text));
+
+	return strtoull(text, NULL, 10);
+}
+
 FIXTURE_SETUP(account)
 {
 	char path[96];
@@ -74,22 +84,53 @@ TEST_F(account, parameters_are_what_query_tells)
 	EXPECT_EQ(5 * MIB, query.max_total_bytes);
 	EXPECT_EQ(77, query.max_objects_per_user);
 
-	/* 0 is the default, not nothing. */
+	/* 0 is the default, not nothing, and reading tells it. */
 	set_parameter("max_region_bytes", 0);
 	set_parameter("max_total_bytes", 0);
 	ASSERT_EQ(0, ioctl(self->device, FLOWIPC_IOC_QUERY, &query));
 	EXPECT_LT(16 * MIB, query.max_total_bytes);
 	EXPECT_LT(16 * MIB, query.max_region_bytes);
 	EXPECT_LE(query.max_region_bytes, query.max_total_bytes);
+	EXPECT_EQ(query.max_region_bytes, get_parameter("max_region_bytes"));
+	EXPECT_EQ(query.max_total_bytes, get_parameter("max_total_bytes"));
 
 	/* What is said to be the limit is a size that can be asked for. */
 	set_parameter("max_region_bytes", 3 * MIB + 5);
 	ASSERT_EQ(0, ioctl(self->device, FLOWIPC_IOC_QUERY, &query));
 	EXPECT_EQ(3 * MIB, query.max_region_bytes);
+	EXPECT_EQ(3 * MIB, get_parameter("max_region_bytes"));
 	set_parameter("max_region_bytes", UINT64_MAX);
 	ASSERT_EQ(0, ioctl(self->device, FLOWIPC_IOC_QUERY, &query));
 	EXPECT_EQ(0, query.max_region_bytes % PAGE);
 	EXPECT_LE(0, query.max_region_bytes);
+}
+
+TEST_F(account, nonsense_is_no_parameter)
+{
+	static const char * const nonsense[] = {
+		"1", "4095", "-1", "-4096", "x", "4096 4096", "64M", "1.5",
+		"18446744073709551616",
+	};
+	static const char * const no_count[] = {
+		"0", "-1", "x", "5 5", "1.5", "4294967296",
+	};
+	unsigned int i, k;
+	char path[96];
+
+	for (k = 0; k < 2; k++) {
+		uint64_t before = get_parameter(parameter[k]);
+
+		parameter_path(path, parameter[k]);
+		for (i = 0; i < ARRAY_SIZE(nonsense); i++)
+			EXPECT_FALSE(write_text(path, nonsense[i]));
+		EXPECT_EQ(before, get_parameter(parameter[k]));
+		EXPECT_TRUE(write_text(path, "4096"));
+	}
+
+	parameter_path(path, "max_objects_per_user");
+	for (i = 0; i < ARRAY_SIZE(no_count); i++)
+		EXPECT_FALSE(write_text(path, no_count[i]));
+	EXPECT_EQ(strtoull(self->saved[2], NULL, 10), get_parameter("max_objects_per_user"));
 }
 
 TEST_F(account, memory_is_counted_and_given_back)
@@ -227,9 +268,63 @@ TEST_F(account, max_objects_per_user)
 		ASSERT_EQ(0, reap(child));
 		EXPECT_EQ(self->used, used_total_bytes(self->device));
 	}
+}
 
-	set_parameter("max_objects_per_user", 0);
+/* Claims count for who makes them, in whatever way they are made. */
+static void claims_child(int one, int many)
+{
+	int claims[3], i, fds;
+
+	ASSERT_TRUE(become_user());
+	for (i = 0; i < 3; i++) {
+		claims[i] = grant_claim(i ? many : one);
+		ASSERT_LE(0, claims[i]);
+	}
+	fds = count_fds();
+	for (i = 0; i < 100; i++) {
+		EXPECT_ERRNO(EDQUOT, grant_claim(one));
+		EXPECT_ERRNO(EDQUOT, grant_claim(many));
+	}
+	EXPECT_EQ(fds, count_fds());
+
+	/* A mapping keeps the claim. */
+	ASSERT_NE(MAP_FAILED, map(claims[0], PAGE, PROT_READ));
+	ASSERT_EQ(0, close(claims[0]));
+	EXPECT_ERRNO(EDQUOT, grant_claim(many));
+	ASSERT_EQ(0, close(claims[1]));
+	EXPECT_LE(0, grant_claim(many));
+	EXPECT_ERRNO(EDQUOT, grant_claim(many));
+}
+
+TEST_F(account, claims_count_for_the_claimer)
+{
+	int region = region_create(self->device, PAGE);
+	int one = grant_create(region, 0, PAGE, READ);
+	int many = grant_create_for(region, 0, PAGE, READ, FLOWIPC_GRANT_MANY, 0, 0);
+	struct flowipc_region_info info;
+	int round;
+	pid_t child;
+
+	ASSERT_LE(0, one);
+	ASSERT_LE(0, many);
+	set_parameter("max_objects_per_user", 3);
+	for (round = 0; round < 2; round++) {
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child) {
+			claims_child(round ? many : one, many);
+			_exit(0);
+		}
+		/* All is given back, and nothing was taken from the owner. */
+		ASSERT_EQ(0, reap(child));
+	}
+	ASSERT_EQ(0, region_info(region, &info));
+	EXPECT_EQ(0, info.claims);
+	EXPECT_EQ(8, info.claimed);
+	EXPECT_EQ(8, info.dropped);
 	EXPECT_ERRNO(EDQUOT, region_create(self->device, PAGE));
+	ASSERT_EQ(0, close(many));
+	EXPECT_LE(0, region_create(self->device, PAGE));
 }
 
 static void limit_memlock(uint64_t bytes)
@@ -309,8 +404,10 @@ TEST_F(account, rlimit_memlock_is_not_for_cap_ipc_lock)
 TEST_F(account, descriptor_limit)
 {
 	struct rlimit limit;
+	int grant = grant_create(region_create(self->device, PAGE), 0, PAGE, READ);
 	int ends[2], next, fds;
 
+	self->used = used_total_bytes(self->device);
 	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
 	next = dup(self->device);
 	ASSERT_LE(0, next);
@@ -323,6 +420,7 @@ TEST_F(account, descriptor_limit)
 	EXPECT_EQ(next, region_create(self->device, PAGE));
 	EXPECT_ERRNO(EMFILE, region_create(self->device, PAGE));
 	EXPECT_ERRNO(EMFILE, grant_create(next, 0, PAGE, READ));
+	EXPECT_ERRNO(EMFILE, grant_claim(grant));
 	EXPECT_ERRNO(EMFILE, channel_create(self->device, ends));
 	EXPECT_EQ(self->used + PAGE, used_total_bytes(self->device));
 	ASSERT_EQ(0, close(next));
@@ -372,7 +470,8 @@ static void cgroup_unmake(const char *root, const char *group)
 	}
 }
 
-TEST_F(account, cgroup_memory_limit)
+/* 512 MiB are not to be had in a cgroup of 128 MiB, and that is all. */
+TEST_F_TIMEOUT(account, cgroup_memory_limit, 120)
 {
 	char root[64], group[128], path[160], events[160], current[160];
 	uint64_t kills = oom_kills();
@@ -383,11 +482,14 @@ TEST_F(account, cgroup_memory_limit)
 	snprintf(path, sizeof(path), "%s/memory.max", group);
 	snprintf(events, sizeof(events), "%s/memory.events", group);
 	snprintf(current, sizeof(current), "%s/memory.current", group);
-	if (!write_text(path, "67108864")) {
+	if (!write_text(path, "134217728")) {
 		cgroup_unmake(root, group);
 		SKIP(return, "no memory controller in cgroup2");
 	}
 
+	/* No other limit is in the way. */
+	set_parameter("max_total_bytes", 1ULL << 40);
+	set_parameter("max_region_bytes", 1ULL << 40);
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
@@ -396,11 +498,11 @@ TEST_F(account, cgroup_memory_limit)
 		snprintf(path, sizeof(path), "%s/cgroup.procs", group);
 		ASSERT_TRUE(write_text(path, "0"));
 		for (i = 0; i < 3; i++)
-			EXPECT_ERRNO(ENOMEM, region_create(self->device, 128 * MIB));
+			EXPECT_ERRNO(ENOMEM, region_create(self->device, 512 * MIB));
 		EXPECT_EQ(self->used, used_total_bytes(self->device));
-		region = region_create(self->device, 32 * MIB);
+		region = region_create(self->device, 64 * MIB);
 		ASSERT_LE(0, region);
-		EXPECT_LE(32 * MIB, number_after(current, ""));
+		EXPECT_LE(64 * MIB, number_after(current, ""));
 		ASSERT_EQ(0, close(region));
 		/* Freed pages are uncharged in batches. */
 		EXPECT_TRUE(EVENTUALLY(number_after(current, "") < 16 * MIB));

@@ -33,13 +33,6 @@ FIXTURE_TEARDOWN(channel)
 {
 }
 
-static inline int poll_now(int end, short events)
-{
-	struct pollfd poll_end = { .fd = end, .events = events };
-
-	return poll(&poll_end, 1, 0) == -1 ? -1 : poll_end.revents;
-}
-
 /* One thread in WAIT, and what it got. */
 struct waiter {
 	int end;

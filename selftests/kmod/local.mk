@@ -18,6 +18,7 @@ kmod_selftests = \
 	selftests/kmod/grant \
 	selftests/kmod/kick_and_wait \
 	selftests/kmod/lifetime \
+	selftests/kmod/owner \
 	selftests/kmod/region \
 	selftests/kmod/revoke \
 	selftests/kmod/strict
@@ -55,6 +56,10 @@ selftests_kmod_kick_and_wait_LDFLAGS = $(kmod_selftests_ldflags)
 selftests_kmod_lifetime_SOURCES = selftests/kmod/lifetime.c $(kmod_selftests_headers)
 selftests_kmod_lifetime_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_lifetime_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_owner_SOURCES = selftests/kmod/owner.c $(kmod_selftests_headers)
+selftests_kmod_owner_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_owner_LDFLAGS = $(kmod_selftests_ldflags)
 
 selftests_kmod_region_SOURCES = selftests/kmod/region.c $(kmod_selftests_headers)
 selftests_kmod_region_CFLAGS = $(kmod_selftests_cflags)

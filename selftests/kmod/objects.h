@@ -72,6 +72,28 @@ static inline int region_info(int region, struct flowipc_region_info *info)
 	return ioctl(region, FLOWIPC_IOC_REGION_INFO, info);
 }
 
+/* The next grant after the one with number @id. */
+static inline int grant_next(int region, uint64_t id,
+			     struct flowipc_grant_next *next)
+{
+	*next = (struct flowipc_grant_next){ .id = id };
+
+	return ioctl(region, FLOWIPC_IOC_GRANT_NEXT, next);
+}
+
+/* The next claim after the one with number @id, and the path if it fits. */
+static inline int claim_next(int region, uint64_t id,
+			     struct flowipc_claim_next *next, char *exe,
+			     uint32_t exe_bytes)
+{
+	*next = (struct flowipc_claim_next){
+		.id = id,
+		.who = { .exe = (uintptr_t)exe, .exe_bytes = exe_bytes },
+	};
+
+	return ioctl(region, FLOWIPC_IOC_CLAIM_NEXT, next);
+}
+
 static inline int grant_create_for(int region, uint64_t offset, uint64_t length,
 				   uint32_t rights, uint32_t flags,
 				   uint32_t uid, uint32_t gid)
@@ -307,6 +329,14 @@ static sigjmp_buf touch_end;
 static inline void touch_handler(int signal)
 {
 	siglongjmp(touch_end, signal);
+}
+
+/* What poll says at once of a descriptor, asked for @events. */
+static inline int poll_now(int fd, short events)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = events };
+
+	return poll(&poll_fd, 1, 0) == -1 ? -1 : poll_fd.revents;
 }
 
 /* 0, or the signal which an access to *@address raises. */
