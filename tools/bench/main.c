@@ -11,8 +11,10 @@
 #include "bench.h"
 
 /* A new test is a file and a row. */
-static const struct bench_test tests[] = {
-	{ "rtt", "a message there and one back, floors beside it", bench_rtt },
+static const struct bench_test *const tests[] = {
+	&bench_rtt,
+	&bench_wake,
+	&bench_map,
 };
 
 #define TEST_COUNT (sizeof(tests) / sizeof(tests[0]))
@@ -60,20 +62,16 @@ void bench_progress(const char *format, ...)
 
 /* --- the command line ---------------------------------------------------- */
 
-static const uint64_t all_sizes[] = {
-	8, 64, 512, 4 << 10, 64 << 10, 1 << 20, 16 << 20,
-};
-
 static const struct argp_option options[] = {
 	{ "size", 's', "BYTES", 0,
-	  "Size of the messages, both ways; 4K, 1M; "
-	  "several by commas or by repeating the option; or \"all\" [64]", 0 },
+	  "rtt: size of the messages, both ways [64]; map: of the memory [512M]; "
+	  "as in 64, 4K, 1M; several by commas or by repeating the option; or \"all\"", 0 },
 	{ "mode", 'm', "MODE", 0,
-	  "How to wait: spin, adaptive, sleep; several likewise; or \"all\" [all]", 0 },
+	  "rtt: how to wait: spin, adaptive, sleep; several likewise; or \"all\" [all]", 0 },
 	{ "duration", 'd', "SECONDS", 0,
-	  "How long each measurement lasts [1]", 0 },
+	  "rtt, wake: how long each measurement lasts [1]", 0 },
 	{ "iterations", 'n', "COUNT", 0,
-	  "How many round trips each measurement takes, instead of a duration", 0 },
+	  "How often each is measured, instead of a duration [map: 5]", 0 },
 	{ "cpus", 'c', "A,B", 0,
 	  "The two CPUs to measure between [the first two cores of a chip]", 0 },
 	{ "backend", 'b', "NAME", 0,
@@ -89,8 +87,7 @@ static void parse_size(struct bench_config *config, const char *word,
 	char *end;
 
 	if (!strcmp(word, "all")) {
-		config->size_count = sizeof(all_sizes) / sizeof(all_sizes[0]);
-		memcpy(config->sizes, all_sizes, sizeof(all_sizes));
+		config->all_sizes = true;
 		return;
 	}
 	errno = 0;
@@ -165,51 +162,98 @@ static void parse_backend(struct bench_config *config, const char *word,
 		   word);
 }
 
+static void parse_test(struct bench_config *config, const char *word,
+		       struct argp_state *state)
+{
+	if (config->test)
+		argp_error(state, "one test at a time, not also \"%s\"", word);
+	for (size_t i = 0; i < TEST_COUNT; i++)
+		if (!strcmp(tests[i]->name, word))
+			config->test = tests[i];
+	if (!config->test)
+		argp_error(state, "there is no test \"%s\"", word);
+}
+
+static uint32_t option_bit(int key)
+{
+	return UINT32_C(1) << (key - 'a');
+}
+
+/* The test may come after its options, so they are held against it last. */
+static void check_options(struct bench_config *config, struct argp_state *state)
+{
+	const struct bench_test *test = config->test;
+
+	for (const struct argp_option *option = options; option->name; option++)
+		if (test->without && strchr(test->without, option->key) &&
+		    config->given & option_bit(option->key))
+			argp_error(state, "%s has no option --%s", test->name,
+				   option->name);
+	if (config->all_sizes || !config->size_count) {
+		config->size_count = 0;
+		for (int i = 0; test->sizes[i]; i++)
+			if (config->all_sizes ||
+			    test->sizes[i] == test->default_size)
+				config->sizes[config->size_count++] =
+					test->sizes[i];
+	}
+	for (unsigned int i = 0; i < config->size_count; i++)
+		if (test->size_unit && config->sizes[i] % test->size_unit)
+			argp_error(state, "size \"%llu\": a multiple of %llu is needed",
+				   (unsigned long long)config->sizes[i],
+				   (unsigned long long)test->size_unit);
+	if (!config->modes)
+		config->modes = (1 << BENCH_MODES) - 1;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct bench_config *config = state->input;
 	char rest;
 
+	if (key >= 'a' && key <= 'z')
+		config->given |= option_bit(key);
 	switch (key) {
 	case 's':
 		parse_list(config, arg, state, parse_size);
-		return 0;
+		break;
 	case 'm':
 		parse_list(config, arg, state, parse_mode);
-		return 0;
+		break;
 	case 'd':
 		config->duration_ns = (uint64_t)(
 			1e9 * parse_number("duration", arg, 0.001, 3600, state));
-		return 0;
+		break;
 	case 'n':
 		config->iterations = (uint64_t)parse_number("count", arg, 1,
 							    1e8, state);
-		return 0;
+		break;
 	case 'c':
 		if (sscanf(arg, "%d,%d%c", &config->cpus[0], &config->cpus[1],
 			   &rest) != 2 ||
 		    config->cpus[0] < 0 || config->cpus[1] < 0)
 			argp_error(state, "CPUs \"%s\": two numbers like 0,1 are needed",
 				   arg);
-		return 0;
+		break;
 	case 'b':
 		parse_backend(config, arg, state);
-		return 0;
+		break;
 	case 'j':
 		config->json = true;
-		return 0;
+		break;
 	case ARGP_KEY_ARG:
-		if (config->test)
-			argp_error(state, "one test at a time, not also \"%s\"",
-				   arg);
-		config->test = arg;
-		return 0;
+		parse_test(config, arg, state);
+		break;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which test? rtt is one");
-		return 0;
+		argp_error(state, "which test? rtt, wake or map");
+		break;
+	case ARGP_KEY_SUCCESS:
+		check_options(config, state);
+		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
+	return 0;
 }
 
 /* The tests are listed by --help from their own table. */
@@ -227,7 +271,8 @@ static char *help(int key, const char *text, void *input)
 		return (char *)text;
 	fputs("Tests:\n", out);
 	for (size_t i = 0; i < TEST_COUNT; i++)
-		fprintf(out, "  %-10s %s\n", tests[i].name, tests[i].summary);
+		fprintf(out, "  %-10s %s\n", tests[i]->name,
+			tests[i]->summary);
 	fprintf(out, "\n%s", text);
 	fclose(out);
 	return list;
@@ -244,14 +289,29 @@ static const struct argp argp = {
 	.parser = parse,
 	.args_doc = "TEST",
 	.doc = "Measure flowipc between two processes, beside what the machine can do at best: "
-	       "a cache line, a futex and a Unix socket between the same two CPUs in the same run."
+	       "a cache line, a futex, a pipe, a memfd, in the same run."
 	       "\v"
 	       "Examples:\n"
-	       "  flowipc-bench rtt\n"
 	       "  flowipc-bench rtt --size 64,4K,1M --mode spin\n"
-	       "  flowipc-bench rtt --cpus 2,3 --json\n",
+	       "  flowipc-bench wake --duration 5\n"
+	       "  flowipc-bench map --size 64M,512M --json\n",
 	.help_filter = help,
 };
+
+/* The back end to use; and, if it is not the device, why not. */
+static void find_backend(struct bench_config *config)
+{
+	enum flowipc_backend wanted = config->backend, device;
+
+	if (flowipc_backend_find(wanted, &config->backend))
+		bench_die("%s", flowipc_last_error());
+	if (config->backend == FLOWIPC_BACKEND_DEVICE)
+		return;
+	snprintf(config->no_device, sizeof(config->no_device), "%s",
+		 flowipc_backend_find(FLOWIPC_BACKEND_DEVICE, &device) ?
+			 flowipc_last_error() :
+			 "the memfd back end was asked for");
+}
 
 int main(int argc, char **argv)
 {
@@ -260,38 +320,24 @@ int main(int argc, char **argv)
 		.cpus = { -1, -1 },
 	};
 	static struct bench_report report;
-	int err;
 
 	argp_err_exit_status = 2;
 	argp_program_version_hook = print_version;
 	argp_parse(&argp, argc, argv, 0, NULL, &config);
-	if (!config.size_count)
-		config.sizes[config.size_count++] = 64;
-	if (!config.modes)
-		config.modes = (1 << BENCH_MODES) - 1;
 	if (config.cpus[0] < 0)
 		bench_pick_cpus(config.cpus);
 	bench_check_cpu(config.cpus[0]);
 	bench_check_cpu(config.cpus[1]);
-	err = flowipc_backend_find(config.backend, &config.backend);
-	if (err)
-		bench_die("%s", flowipc_last_error());
+	find_backend(&config);
 
 	report.config = &config;
-	for (size_t i = 0; i < TEST_COUNT; i++) {
-		if (strcmp(tests[i].name, config.test))
-			continue;
-		tests[i].run(&config, &report);
-		if (config.json)
-			bench_report_json(&report);
-		else
-			bench_report_table(&report);
-		if (fflush(stdout) || ferror(stdout))
-			bench_die("cannot write the results: %s",
-				  strerror(errno));
-		return 0;
-	}
-	fprintf(stderr, "flowipc-bench: there is no test \"%s\"; see --help\n",
-		config.test);
-	return 2;
+	bench_pin(config.cpus[0]);
+	config.test->run(&config, &report);
+	if (config.json)
+		bench_report_json(&report);
+	else
+		config.test->print(&report);
+	if (fflush(stdout) || ferror(stdout))
+		bench_die("cannot write the results: %s", strerror(errno));
+	return 0;
 }

@@ -1,16 +1,25 @@
 // SPDX-License-Identifier: MIT
-/* The table of peers, and what they share. A new peer is a file and a row. */
+/* The tables of peers, and what they share. A new peer is a file and a row. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "bench.h"
 
-const struct bench_peer *const bench_peers[] = {
+const struct bench_peer *const bench_rtt_peers[] = {
 	&bench_cacheline,
 	&bench_futex,
 	&bench_unix,
 	&bench_flowipc,
+	NULL,
+};
+
+const struct bench_peer *const bench_wake_peers[] = {
+	&bench_futex,
+	&bench_eventfd,
+	&bench_pipe,
+	&bench_kick,
+	&bench_kick_and_wait,
 	NULL,
 };
 
