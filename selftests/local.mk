@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 include selftests/lib/local.mk
 include selftests/examples/local.mk
+include selftests/manual/local.mk
 include selftests/stat/local.mk
 include selftests/trace/local.mk
 include selftests/kmod/local.mk
