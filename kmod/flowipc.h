@@ -37,6 +37,7 @@
 
 struct account;
 struct pid;
+struct pid_namespace;
 struct seq_file;
 
 /**
@@ -216,7 +217,8 @@ void flowipc_account_put(struct account *account);
 struct identity *flowipc_identity_of_current(void);
 struct identity *flowipc_identity_get(struct identity *who);
 void flowipc_identity_put(struct identity *who);
-pid_t flowipc_identity_pid(const struct identity *who);
+pid_t flowipc_identity_pid(const struct identity *who,
+			   struct pid_namespace *ns);
 int flowipc_identity_tell(const struct identity *who,
 			  struct flowipc_identity *arg);
 

@@ -121,8 +121,8 @@ void flowipc_identity_put(struct identity *who)
 	kfree(who);
 }
 
-/* In the pid namespace of current: 0 without a number there, -1 when gone. */
-pid_t flowipc_identity_pid(const struct identity *who)
+/* As a number in @ns: 0 without one there, -1 when the process is gone. */
+pid_t flowipc_identity_pid(const struct identity *who, struct pid_namespace *ns)
 {
 	bool gone;
 
@@ -130,7 +130,7 @@ pid_t flowipc_identity_pid(const struct identity *who)
 	gone = !pid_task(who->pid, PIDTYPE_TGID);
 	rcu_read_unlock();
 
-	return gone ? -1 : pid_vnr(who->pid);
+	return gone ? -1 : pid_nr_ns(who->pid, ns);
 }
 
 /*
@@ -144,7 +144,7 @@ int flowipc_identity_tell(const struct identity *who,
 	    copy_to_user(u64_to_user_ptr(arg->exe), who->exe, who->exe_bytes))
 		return -EFAULT;
 
-	arg->pid = flowipc_identity_pid(who);
+	arg->pid = flowipc_identity_pid(who, task_active_pid_ns(current));
 	arg->uid = from_kuid_munged(current_user_ns(), who->uid);
 	arg->gid = from_kgid_munged(current_user_ns(), who->gid);
 	arg->exe_bytes = who->exe_bytes;

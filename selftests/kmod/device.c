@@ -293,7 +293,8 @@ static void fdinfo(int fd, char *text, size_t size)
 
 TEST_F(objects, fdinfo_tells_the_kind)
 {
-	char text[2048];
+	char text[2048], line[64];
+	int claim;
 
 	fdinfo(self->device, text, sizeof(text));
 	EXPECT_TRUE(strstr(text, "flowipc-kind:\tdevice\n"));
@@ -309,15 +310,31 @@ TEST_F(objects, fdinfo_tells_the_kind)
 	EXPECT_TRUE(strstr(text, "flowipc-kind:\tgrant\n"));
 	EXPECT_TRUE(strstr(text, "flowipc-length-bytes:\t4096\n"));
 	EXPECT_TRUE(strstr(text, "flowipc-rights:\tr\n"));
-	EXPECT_TRUE(strstr(text, "flowipc-claimed:\t0\n"));
+	EXPECT_TRUE(strstr(text, "flowipc-claims:\t0\n"));
 	EXPECT_TRUE(strstr(text, "flowipc-revoked:\t0\n"));
 	EXPECT_FALSE(strstr(text, "flowipc-uid:"));
 
-	ASSERT_LE(0, grant_claim(self->grant));
+	claim = grant_claim(self->grant);
+	ASSERT_LE(0, claim);
+	fdinfo(self->grant, text, sizeof(text));
+	EXPECT_TRUE(strstr(text, "flowipc-claims:\t1\n"));
+	fdinfo(claim, text, sizeof(text));
+	EXPECT_TRUE(strstr(text, "flowipc-kind:\tclaim\n"));
+	snprintf(line, sizeof(line), "flowipc-claimer-pid:\t%d\n", getpid());
+	EXPECT_TRUE(strstr(text, line));
+	fdinfo(self->region, text, sizeof(text));
+	EXPECT_TRUE(strstr(text, "flowipc-claims:\t1\n"));
+	snprintf(line, sizeof(line), "flowipc-claimer:\t2 1 %d 0 0 /", getpid());
+	EXPECT_TRUE(strstr(text, line));
+
 	ASSERT_EQ(0, grant_revoke(self->region, self->grant));
 	fdinfo(self->grant, text, sizeof(text));
-	EXPECT_TRUE(strstr(text, "flowipc-claimed:\t1\n"));
+	EXPECT_TRUE(strstr(text, "flowipc-claims:\t0\n"));
 	EXPECT_TRUE(strstr(text, "flowipc-revoked:\t1\n"));
+	fdinfo(claim, text, sizeof(text));
+	EXPECT_TRUE(strstr(text, "flowipc-revoked:\t1\n"));
+	fdinfo(self->region, text, sizeof(text));
+	EXPECT_FALSE(strstr(text, "flowipc-claimer:"));
 
 	ASSERT_EQ(0, channel_kick(self->ends[0], SPACE));
 	fdinfo(self->ends[1], text, sizeof(text));
