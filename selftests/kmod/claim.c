@@ -170,6 +170,43 @@ TEST_F_TIMEOUT(claim, race_has_one_winner, 300)
 	}
 }
 
+/* Any number of processes, each with a claim that is its own. */
+TEST_F(claim, by_many_at_once)
+{
+	int grant = grant_create_for(self->region, PAGE, PAGE, READ,
+				     FLOWIPC_GRANT_MANY, 0, 0);
+	int claim = grant_claim(grant), sockets[2], i;
+	struct flowipc_region_info info;
+	pid_t child[8];
+
+	ASSERT_LE(0, claim);
+	ASSERT_TRUE(socket_pair(sockets));
+	for (i = 0; i < 8; i++) {
+		child[i] = fork();
+		ASSERT_LE(0, child[i]);
+		if (!child[i]) {
+			int mine = grant_claim(grant);
+			char *memory = map_claim(mine);
+
+			ASSERT_NE(MAP_FAILED, memory);
+			EXPECT_EQ(0, touch_read(memory));
+			EXPECT_ERRNO(EACCES, map_claim(claim));
+			ASSERT_TRUE(send_fd(sockets[1], mine));
+			ASSERT_TRUE(hear(sockets[1]));
+			_exit(0);
+		}
+	}
+	for (i = 0; i < 8; i++)
+		EXPECT_ERRNO(EACCES, map_claim(recv_fd(sockets[0])));
+	EXPECT_NE(MAP_FAILED, map_claim(claim));
+	ASSERT_EQ(0, region_info(self->region, &info));
+	EXPECT_EQ(9, info.claims);
+	for (i = 0; i < 8; i++)
+		ASSERT_TRUE(tell(sockets[0]));
+	for (i = 0; i < 8; i++)
+		ASSERT_EQ(0, reap(child[i]));
+}
+
 static int child_status(bool (*become_who)(void), int grant)
 {
 	pid_t child = fork();
@@ -251,6 +288,21 @@ TEST_F(claim, needs_the_gid)
 
 	grant = grant_for(self, FLOWIPC_GRANT_GID);
 	EXPECT_EQ(0, child_status(become_group, grant));
+}
+
+TEST_F(claim, by_many_needs_them_too)
+{
+	int grant = grant_for(self, FLOWIPC_GRANT_UID | FLOWIPC_GRANT_MANY);
+
+	EXPECT_EQ(EPERM, child_status(become_root, grant));
+	EXPECT_EQ(0, child_status(become_user, grant));
+	EXPECT_EQ(0, child_status(become_user, grant));
+	EXPECT_EQ(EPERM, child_status(become_root, grant));
+
+	grant = grant_for(self, FLOWIPC_GRANT_GID | FLOWIPC_GRANT_MANY);
+	EXPECT_EQ(EPERM, child_status(become_user, grant));
+	EXPECT_EQ(0, child_status(become_group, grant));
+	EXPECT_EQ(0, child_status(become_group_member, grant));
 }
 
 TEST_F(claim, needs_both_uid_and_gid)

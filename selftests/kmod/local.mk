@@ -15,6 +15,7 @@ kmod_selftests = \
 	selftests/kmod/channel \
 	selftests/kmod/claim \
 	selftests/kmod/device \
+	selftests/kmod/expiry \
 	selftests/kmod/grant \
 	selftests/kmod/kick_and_wait \
 	selftests/kmod/lifetime \
@@ -44,6 +45,10 @@ selftests_kmod_claim_LDFLAGS = $(kmod_selftests_ldflags)
 selftests_kmod_device_SOURCES = selftests/kmod/device.c $(kmod_selftests_headers)
 selftests_kmod_device_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_device_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_expiry_SOURCES = selftests/kmod/expiry.c $(kmod_selftests_headers)
+selftests_kmod_expiry_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_expiry_LDFLAGS = $(kmod_selftests_ldflags)
 
 selftests_kmod_grant_SOURCES = selftests/kmod/grant.c $(kmod_selftests_headers)
 selftests_kmod_grant_CFLAGS = $(kmod_selftests_cflags)

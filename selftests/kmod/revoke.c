@@ -14,12 +14,19 @@ FIXTURE(revoke) {
 	int region;
 	char *owner;
 	int grant;
+	uint64_t grant_id;
 	int claim;
+	uint64_t claim_id;
 	char *peer;
 };
 
 FIXTURE_SETUP(revoke)
 {
+	struct flowipc_grant grant = {
+		.offset = 4 * PAGE, .length = 4 * PAGE, .rights = READ | WRITE,
+	};
+	struct flowipc_claim claim = {};
+
 	self->device = device_open();
 	ASSERT_LE(0, self->device);
 	self->region = region_create(self->device, SIZE);
@@ -28,10 +35,12 @@ FIXTURE_SETUP(revoke)
 	ASSERT_NE(MAP_FAILED, self->owner);
 	memset(self->owner, 1, SIZE);
 
-	self->grant = grant_create(self->region, 4 * PAGE, 4 * PAGE, READ | WRITE);
-	ASSERT_LE(0, self->grant);
-	self->claim = grant_claim(self->grant);
-	ASSERT_LE(0, self->claim);
+	ASSERT_EQ(0, ioctl(self->region, FLOWIPC_IOC_GRANT, &grant));
+	self->grant = grant.fd;
+	self->grant_id = grant.id;
+	ASSERT_EQ(0, ioctl(self->grant, FLOWIPC_IOC_CLAIM, &claim));
+	self->claim = claim.fd;
+	self->claim_id = claim.id;
 	self->peer = map_at(self->claim, 4 * PAGE, PROT_READ | PROT_WRITE, 4 * PAGE);
 	ASSERT_NE(MAP_FAILED, self->peer);
 	ASSERT_EQ(0, touch_write(self->peer));
@@ -69,6 +78,53 @@ TEST_F(revoke, bad_arguments_are_refused)
 
 	EXPECT_EQ(0, touch_read(self->peer));
 	EXPECT_LE(0, grant_claim(theirs));
+}
+
+TEST_F(revoke, bad_combinations_are_refused)
+{
+	static const uint32_t flags[] = {
+		FLOWIPC_REVOKE_ALL, FLOWIPC_REVOKE_GRANT, FLOWIPC_REVOKE_CLAIM,
+	};
+	struct flowipc_revoke arg;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		/* Two at once. */
+		EXPECT_ERRNO(EINVAL, revoke_number(self->region, flags[i] | flags[(i + 1) % 3],
+						   self->grant_id));
+		/* A number or a descriptor that does not belong to it. */
+		arg = (struct flowipc_revoke){
+			.flags = flags[i], .grant_fd = self->grant,
+			.id = i ? self->grant_id : 0,
+		};
+		EXPECT_ERRNO(EINVAL, ioctl(self->region, FLOWIPC_IOC_REVOKE, &arg));
+	}
+	EXPECT_ERRNO(EINVAL, revoke_number(self->region, FLOWIPC_REVOKE_ALL, 1));
+	arg = (struct flowipc_revoke){ .grant_fd = self->grant, .id = 1 };
+	EXPECT_ERRNO(EINVAL, ioctl(self->region, FLOWIPC_IOC_REVOKE, &arg));
+
+	EXPECT_EQ(0, touch_read(self->peer));
+}
+
+TEST_F(revoke, unknown_numbers_are_refused)
+{
+	int other = region_create(self->device, SIZE);
+	struct flowipc_grant theirs = { .length = PAGE, .rights = READ };
+	uint64_t id;
+
+	ASSERT_EQ(0, ioctl(other, FLOWIPC_IOC_GRANT, &theirs));
+	for (id = 0; id < 10; id++) {
+		if (id != self->grant_id)
+			EXPECT_ERRNO(ENOENT, revoke_number(self->region, FLOWIPC_REVOKE_GRANT, id));
+		if (id != self->claim_id)
+			EXPECT_ERRNO(ENOENT, revoke_number(self->region, FLOWIPC_REVOKE_CLAIM, id));
+	}
+	EXPECT_ERRNO(ENOENT, revoke_number(self->region, FLOWIPC_REVOKE_GRANT, UINT64_MAX));
+	EXPECT_EQ(0, touch_read(self->peer));
+
+	/* One that is gone. */
+	ASSERT_EQ(0, close(theirs.fd));
+	EXPECT_ERRNO(ENOENT, revoke_number(other, FLOWIPC_REVOKE_GRANT, theirs.id));
 }
 
 TEST_F(revoke, access_raises_sigbus)
@@ -112,8 +168,101 @@ TEST_F(revoke, before_the_claim)
 	EXPECT_ERRNO(EACCES, grant_claim(grant));
 }
 
+TEST_F(revoke, by_number)
+{
+	ASSERT_EQ(0, revoke_number(self->region, FLOWIPC_REVOKE_GRANT, self->grant_id));
+	EXPECT_EQ(SIGBUS, touch_read(self->peer));
+	EXPECT_EQ(SIGBUS, touch_write(self->peer + PAGE));
+	EXPECT_ERRNO(EACCES, grant_claim(self->grant));
+	EXPECT_ERRNO(EACCES, map_at(self->claim, PAGE, PROT_READ, 4 * PAGE));
+}
+
+/* The owner has no descriptor of it, nor has anybody else. */
+TEST_F(revoke, by_number_without_a_ticket)
+{
+	struct flowipc_grant_next next;
+
+	ASSERT_EQ(0, close(self->grant));
+	ASSERT_EQ(0, close(self->claim));
+	EXPECT_EQ(0, touch_read(self->peer));
+	ASSERT_EQ(0, grant_next(self->region, 0, &next));
+	ASSERT_EQ(0, revoke_number(self->region, FLOWIPC_REVOKE_GRANT, next.id));
+	EXPECT_EQ(SIGBUS, touch_read(self->peer));
+	ASSERT_EQ(0, munmap(self->peer, 4 * PAGE));
+	EXPECT_ERRNO(ENOENT, revoke_number(self->region, FLOWIPC_REVOKE_GRANT, next.id));
+}
+
+/* Of three claims, the one in the middle. */
+TEST_F(revoke, one_claim)
+{
+	int grant = grant_create_for(self->region, 0, SIZE, READ | WRITE,
+				     FLOWIPC_GRANT_MANY, 0, 0);
+	struct flowipc_region_info info;
+	struct flowipc_claim claim[3];
+	char *memory[3];
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		claim[i] = (struct flowipc_claim){};
+		ASSERT_EQ(0, ioctl(grant, FLOWIPC_IOC_CLAIM, &claim[i]));
+		memory[i] = map(claim[i].fd, SIZE, PROT_READ | PROT_WRITE);
+		ASSERT_NE(MAP_FAILED, memory[i]);
+		ASSERT_EQ(0, touch_write(memory[i]));
+	}
+	ASSERT_EQ(0, revoke_number(self->region, FLOWIPC_REVOKE_CLAIM, claim[1].id));
+
+	EXPECT_EQ(SIGBUS, touch_read(memory[1]));
+	EXPECT_EQ(SIGBUS, touch_write(memory[1] + SIZE - PAGE));
+	EXPECT_ERRNO(EACCES, map(claim[1].fd, PAGE, PROT_READ));
+	EXPECT_EQ(POLLHUP, poll_now(claim[1].fd, POLLIN));
+	EXPECT_EQ(0, poll_now(grant, POLLIN));
+	for (i = 0; i < 3; i += 2) {
+		EXPECT_EQ(0, touch_write(memory[i]));
+		EXPECT_EQ(0, poll_now(claim[i].fd, POLLIN));
+	}
+	EXPECT_EQ(0, touch_write(self->owner));
+	EXPECT_EQ(0, touch_write(self->peer));
+	ASSERT_EQ(0, region_info(self->region, &info));
+	EXPECT_EQ(2, info.grants);
+	EXPECT_EQ(3, info.claims);
+
+	/* The grant is not revoked: its claimer can claim again, ... */
+	EXPECT_NE(MAP_FAILED, map(grant_claim(grant), PAGE, PROT_READ));
+	/* ... until it is. */
+	ASSERT_EQ(0, revoke_number(self->region, FLOWIPC_REVOKE_CLAIM, claim[1].id));
+	ASSERT_EQ(0, grant_revoke(self->region, grant));
+	EXPECT_ERRNO(EACCES, grant_claim(grant));
+	EXPECT_EQ(SIGBUS, touch_read(memory[0]));
+	EXPECT_EQ(SIGBUS, touch_read(memory[2]));
+	EXPECT_EQ(0, touch_read(self->peer));
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, revoke_number(self->region, FLOWIPC_REVOKE_CLAIM, claim[i].id));
+		ASSERT_EQ(0, close(claim[i].fd));
+	}
+	ASSERT_EQ(0, region_info(self->region, &info));
+	EXPECT_EQ(1, info.grants);
+	EXPECT_EQ(1, info.claims);
+}
+
+TEST_F(revoke, wakes_who_sleeps_at_the_claim)
+{
+	struct pollfd poll_claim = { .fd = self->claim, .events = POLLIN };
+	pid_t child = fork();
+
+	ASSERT_LE(0, child);
+	if (!child)
+		_exit(poll(&poll_claim, 1, 30000) == 1 && poll_claim.revents == POLLHUP ? 0 : 1);
+	sleep_ms(20);
+	ASSERT_EQ(0, revoke_number(self->region, FLOWIPC_REVOKE_CLAIM, self->claim_id));
+	EXPECT_EQ(0, reap(child));
+}
+
 TEST_F(revoke, twice_is_no_error)
 {
+	ASSERT_EQ(0, revoke_number(self->region, FLOWIPC_REVOKE_CLAIM, self->claim_id));
+	EXPECT_EQ(0, revoke_number(self->region, FLOWIPC_REVOKE_CLAIM, self->claim_id));
+	EXPECT_EQ(0, revoke_number(self->region, FLOWIPC_REVOKE_GRANT, self->grant_id));
+	EXPECT_EQ(0, revoke_number(self->region, FLOWIPC_REVOKE_GRANT, self->grant_id));
 	ASSERT_EQ(0, grant_revoke(self->region, self->grant));
 	EXPECT_EQ(0, grant_revoke(self->region, self->grant));
 	EXPECT_EQ(0, grant_revoke_all(self->region));
@@ -327,7 +476,24 @@ static void race_child(int grant, uint64_t size, int socket)
 	pthread_join(thread[0], NULL);
 }
 
-static void race_run(int device, uint64_t size, bool all)
+static int revoke_only_claim(int region)
+{
+	struct flowipc_claim_next next;
+
+	return claim_next(region, 0, &next, NULL, 0) ? -1 :
+	       revoke_number(region, FLOWIPC_REVOKE_CLAIM, next.id);
+}
+
+static int revoke_only_grant(int region)
+{
+	struct flowipc_grant_next next;
+
+	return grant_next(region, 0, &next) ? -1 :
+	       revoke_number(region, FLOWIPC_REVOKE_GRANT, next.id);
+}
+
+/* Without @revoke, by the grant's descriptor. */
+static void race_run(int device, uint64_t size, int (*revoke)(int region))
 {
 	int region, sockets[2], grant, round;
 	char *owner;
@@ -351,8 +517,8 @@ static void race_run(int device, uint64_t size, bool all)
 		}
 		close(sockets[1]);
 		ASSERT_TRUE(hear(sockets[0]));
-		if (all)
-			ASSERT_EQ(0, grant_revoke_all(region));
+		if (revoke)
+			ASSERT_EQ(0, revoke(region));
 		else
 			ASSERT_EQ(0, grant_revoke(region, grant));
 		memset(owner, 2, size);
@@ -364,12 +530,22 @@ static void race_run(int device, uint64_t size, bool all)
 
 TEST_F_TIMEOUT(revoke, wins_every_race_of_small_pages, 300)
 {
-	race_run(self->device, 8 * PAGE, false);
+	race_run(self->device, 8 * PAGE, NULL);
+}
+
+TEST_F_TIMEOUT(revoke, wins_every_race_by_the_number_of_a_claim, 300)
+{
+	race_run(self->device, 8 * PAGE, revoke_only_claim);
+}
+
+TEST_F_TIMEOUT(revoke, wins_every_race_by_the_number_of_a_grant, 300)
+{
+	race_run(self->device, 8 * PAGE, revoke_only_grant);
 }
 
 TEST_F_TIMEOUT(revoke, wins_every_race_of_huge_pages, 300)
 {
-	race_run(self->device, 2 * HUGE, true);
+	race_run(self->device, 2 * HUGE, grant_revoke_all);
 }
 
 /*
@@ -447,7 +623,7 @@ TEST_F(revoke, while_the_grant_is_closed_and_made)
 {
 	int round, other;
 
-	/* REVOKE_ALL walks the list which another process changes. */
+	/* What walks the lists which another process changes. */
 	other = fork();
 	ASSERT_LE(0, other);
 	if (!other) {
@@ -463,8 +639,20 @@ TEST_F(revoke, while_the_grant_is_closed_and_made)
 			close(grant);
 		}
 	}
-	for (round = 0; round < 2000; round++)
-		ASSERT_EQ(0, grant_revoke_all(self->region));
+	for (round = 0; round < 2000; round++) {
+		struct flowipc_grant_next grant = {};
+		struct flowipc_claim_next claim = {};
+		char exe[4096];
+
+		while (!grant_next(self->region, grant.id, &grant))
+			if (round % 4 == 1)
+				revoke_number(self->region, FLOWIPC_REVOKE_GRANT, grant.id);
+		while (!claim_next(self->region, claim.id, &claim, exe, sizeof(exe)))
+			if (round % 4 == 2)
+				revoke_number(self->region, FLOWIPC_REVOKE_CLAIM, claim.id);
+		if (round % 4 == 3)
+			ASSERT_EQ(0, grant_revoke_all(self->region));
+	}
 	ASSERT_EQ(0, kill(other, SIGKILL));
 	ASSERT_EQ(256 + SIGKILL, reap(other));
 }

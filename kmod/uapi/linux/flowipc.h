@@ -223,8 +223,8 @@ struct flowipc_grant {
  * peer's kernel already holds for I/O in flight (O_DIRECT, vmsplice, io_uring)
  * are not reached, unless the region is STRICT: treat the range as public
  * until the region is gone. Revoking twice is not an error. After a
- * REVOKE_CLAIM the same process can claim a grant with FLOWIPC_GRANT_MANY
- * again, if it still has the descriptor: revoke the grant to prevent that.
+ * REVOKE_CLAIM the same process can claim the grant again, if it still has the
+ * descriptor: revoke the grant to prevent that.
  *
  * EBADF @grant_fd is not a descriptor; EINVAL it is not a grant of this
  * region, or a field is set that the flags do not allow; ENOENT no live grant
