@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Limits: each one refuses with its own error, and gives back what it took. */
-#include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
+#include "cgroup.h"
 #include "harness.h"
 #include "objects.h"
 
@@ -428,62 +427,17 @@ TEST_F(account, descriptor_limit)
 	EXPECT_EQ(self->used, used_total_bytes(self->device));
 }
 
-static uint64_t number_after(const char *path, const char *key)
-{
-	char text[16384], *found;
-
-	read_text(path, text, sizeof(text));
-	found = strstr(text, key);
-
-	return found ? strtoull(found + strlen(key), NULL, 10) : UINT64_MAX;
-}
-
-static uint64_t oom_kills(void)
-{
-	return number_after("/proc/vmstat", "\noom_kill ");
-}
-
-/* A cgroup of our own, in a hierarchy that is mounted already or by us. */
-static bool cgroup_make(char *root, char *group)
-{
-	char path[128];
-
-	strcpy(root, "/sys/fs/cgroup");
-	if (access("/sys/fs/cgroup/cgroup.controllers", F_OK)) {
-		strcpy(root, "/tmp/flowipc-cgroup-XXXXXX");
-		if (!mkdtemp(root) || mount("none", root, "cgroup2", 0, NULL))
-			return false;
-	}
-	snprintf(path, sizeof(path), "%s/cgroup.subtree_control", root);
-	write_text(path, "+memory");
-	snprintf(group, 128, "%s/flowipc-test", root);
-
-	return !mkdir(group, 0755) || errno == EEXIST;
-}
-
-static void cgroup_unmake(const char *root, const char *group)
-{
-	EVENTUALLY(!rmdir(group));
-	if (strcmp(root, "/sys/fs/cgroup")) {
-		umount(root);
-		rmdir(root);
-	}
-}
-
 /* 512 MiB are not to be had in a cgroup of 128 MiB, and that is all. */
 TEST_F_TIMEOUT(account, cgroup_memory_limit, 120)
 {
-	char root[64], group[128], path[160], events[160], current[160];
 	uint64_t kills = oom_kills();
+	struct cgroup cgroup;
 	pid_t child;
 
-	if (!cgroup_make(root, group))
+	if (!cgroup_make(&cgroup))
 		SKIP(return, "no cgroup2: %s", strerror(errno));
-	snprintf(path, sizeof(path), "%s/memory.max", group);
-	snprintf(events, sizeof(events), "%s/memory.events", group);
-	snprintf(current, sizeof(current), "%s/memory.current", group);
-	if (!write_text(path, "134217728")) {
-		cgroup_unmake(root, group);
+	if (!cgroup_write(&cgroup, "memory.max", "134217728")) {
+		cgroup_unmake(&cgroup);
 		SKIP(return, "no memory controller in cgroup2");
 	}
 
@@ -495,23 +449,22 @@ TEST_F_TIMEOUT(account, cgroup_memory_limit, 120)
 	if (!child) {
 		int region, i;
 
-		snprintf(path, sizeof(path), "%s/cgroup.procs", group);
-		ASSERT_TRUE(write_text(path, "0"));
+		ASSERT_TRUE(cgroup_enter(&cgroup));
 		for (i = 0; i < 3; i++)
 			EXPECT_ERRNO(ENOMEM, region_create(self->device, 512 * MIB));
 		EXPECT_EQ(self->used, used_total_bytes(self->device));
 		region = region_create(self->device, 64 * MIB);
 		ASSERT_LE(0, region);
-		EXPECT_LE(64 * MIB, number_after(current, ""));
+		EXPECT_LE(64 * MIB, cgroup_number(&cgroup, "memory.current", ""));
 		ASSERT_EQ(0, close(region));
 		/* Freed pages are uncharged in batches. */
-		EXPECT_TRUE(EVENTUALLY(number_after(current, "") < 16 * MIB));
+		EXPECT_TRUE(EVENTUALLY(cgroup_number(&cgroup, "memory.current", "") < 16 * MIB));
 		_exit(0);
 	}
 	EXPECT_EQ(0, reap(child));
-	EXPECT_EQ(0, number_after(events, "oom_kill "));
+	EXPECT_EQ(0, cgroup_number(&cgroup, "memory.events", "oom_kill "));
 	EXPECT_EQ(kills, oom_kills());
-	cgroup_unmake(root, group);
+	cgroup_unmake(&cgroup);
 }
 
 /* More than there is, with the limits out of the way. */

@@ -12,17 +12,24 @@ EXTRA_DIST += selftests/kmod/run
 
 kmod_selftests = \
 	selftests/kmod/account \
+	selftests/kmod/attack-input \
+	selftests/kmod/attack-lifetime \
+	selftests/kmod/attack-limits \
+	selftests/kmod/attack-mapping \
 	selftests/kmod/channel \
 	selftests/kmod/claim \
+	selftests/kmod/compat \
 	selftests/kmod/device \
 	selftests/kmod/expiry \
 	selftests/kmod/grant \
 	selftests/kmod/kick_and_wait \
 	selftests/kmod/lifetime \
+	selftests/kmod/namespaces \
 	selftests/kmod/owner \
 	selftests/kmod/region \
 	selftests/kmod/revoke \
-	selftests/kmod/strict
+	selftests/kmod/strict \
+	selftests/kmod/unload
 
 check_PROGRAMS += $(kmod_selftests)
 
@@ -30,9 +37,25 @@ kmod_selftests_headers = selftests/kmod/harness.h selftests/kmod/objects.h
 kmod_selftests_cflags = -std=gnu11 $(WARN_CFLAGS) -pthread
 kmod_selftests_ldflags = -all-static -pthread
 
-selftests_kmod_account_SOURCES = selftests/kmod/account.c $(kmod_selftests_headers)
+selftests_kmod_account_SOURCES = selftests/kmod/account.c selftests/kmod/cgroup.h $(kmod_selftests_headers)
 selftests_kmod_account_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_account_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_attack_input_SOURCES = selftests/kmod/attack-input.c selftests/kmod/attack.h $(kmod_selftests_headers)
+selftests_kmod_attack_input_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_attack_input_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_attack_lifetime_SOURCES = selftests/kmod/attack-lifetime.c selftests/kmod/attack.h $(kmod_selftests_headers)
+selftests_kmod_attack_lifetime_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_attack_lifetime_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_attack_limits_SOURCES = selftests/kmod/attack-limits.c selftests/kmod/attack.h selftests/kmod/cgroup.h $(kmod_selftests_headers)
+selftests_kmod_attack_limits_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_attack_limits_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_attack_mapping_SOURCES = selftests/kmod/attack-mapping.c selftests/kmod/attack.h selftests/kmod/pin.h $(kmod_selftests_headers)
+selftests_kmod_attack_mapping_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_attack_mapping_LDFLAGS = $(kmod_selftests_ldflags)
 
 selftests_kmod_channel_SOURCES = selftests/kmod/channel.c selftests/kmod/channel.h $(kmod_selftests_headers)
 selftests_kmod_channel_CFLAGS = $(kmod_selftests_cflags)
@@ -41,6 +64,10 @@ selftests_kmod_channel_LDFLAGS = $(kmod_selftests_ldflags)
 selftests_kmod_claim_SOURCES = selftests/kmod/claim.c $(kmod_selftests_headers)
 selftests_kmod_claim_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_claim_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_compat_SOURCES = selftests/kmod/compat.c selftests/kmod/compat-layout.h $(kmod_selftests_headers)
+selftests_kmod_compat_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_compat_LDFLAGS = $(kmod_selftests_ldflags)
 
 selftests_kmod_device_SOURCES = selftests/kmod/device.c $(kmod_selftests_headers)
 selftests_kmod_device_CFLAGS = $(kmod_selftests_cflags)
@@ -62,6 +89,10 @@ selftests_kmod_lifetime_SOURCES = selftests/kmod/lifetime.c $(kmod_selftests_hea
 selftests_kmod_lifetime_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_lifetime_LDFLAGS = $(kmod_selftests_ldflags)
 
+selftests_kmod_namespaces_SOURCES = selftests/kmod/namespaces.c selftests/kmod/cgroup.h $(kmod_selftests_headers)
+selftests_kmod_namespaces_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_namespaces_LDFLAGS = $(kmod_selftests_ldflags)
+
 selftests_kmod_owner_SOURCES = selftests/kmod/owner.c $(kmod_selftests_headers)
 selftests_kmod_owner_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_owner_LDFLAGS = $(kmod_selftests_ldflags)
@@ -78,15 +109,29 @@ selftests_kmod_strict_SOURCES = selftests/kmod/strict.c selftests/kmod/pin.h $(k
 selftests_kmod_strict_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_strict_LDFLAGS = $(kmod_selftests_ldflags)
 
+selftests_kmod_unload_SOURCES = selftests/kmod/unload.c $(kmod_selftests_headers)
+selftests_kmod_unload_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_unload_LDFLAGS = $(kmod_selftests_ldflags)
+
+# A 32-bit program without a C library, which "compat" runs.
+if HAVE_32BIT
+kmod_selftests_32bit = selftests/kmod/compat32
+check_PROGRAMS += $(kmod_selftests_32bit)
+selftests_kmod_compat32_SOURCES = selftests/kmod/compat32.c selftests/kmod/compat-layout.h
+selftests_kmod_compat32_CFLAGS = -std=gnu11 $(WARN_CFLAGS) $(FREESTANDING_32BIT)
+selftests_kmod_compat32_LDFLAGS = -all-static -no-pie
+endif
+EXTRA_DIST += selftests/kmod/compat32.c
+
 # The programs and run together in one directory, for who takes them elsewhere.
-kmod-selftests: $(kmod_selftests)
+kmod-selftests: $(kmod_selftests) $(kmod_selftests_32bit)
 	@test $(top_srcdir)/selftests/kmod -ef selftests/kmod || \
 		cp -f $(top_srcdir)/selftests/kmod/run selftests/kmod/run
 
 check-kmod: kmod-selftests
 	LIBTOOL='$(abs_top_builddir)/libtool' \
 	$(top_srcdir)/selftests/vm/run --no-insmod --timeout 900 $(VM_FLAGS) \
-		$(kmod_selftests:%=--file %) -- selftests/kmod/run $(KMOD_TESTS)
+		$(kmod_selftests:%=--file %) $(kmod_selftests_32bit:%=--file %) -- selftests/kmod/run $(KMOD_TESTS)
 
 kmod-selftests-clean:
 	-test $(top_srcdir)/selftests/kmod -ef selftests/kmod || \
