@@ -4,7 +4,10 @@
 # virtual machine.
 EXTRA_DIST += selftests/stat/run
 
-check_PROGRAMS += selftests/stat/facts selftests/stat/scene
+check_PROGRAMS += \
+	selftests/stat/facts \
+	selftests/stat/library \
+	selftests/stat/scene
 TESTS += selftests/stat/facts selftests/stat/run
 
 selftests_stat_facts_SOURCES = \
@@ -13,15 +16,18 @@ selftests_stat_facts_SOURCES = \
 	tools/stat/facts.h
 selftests_stat_facts_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 
+selftests_stat_library_SOURCES = selftests/stat/library.c
+selftests_stat_library_LDADD = lib/libflowipc.la
+
 selftests_stat_scene_SOURCES = \
 	selftests/stat/scene.c \
 	selftests/kmod/objects.h
 selftests_stat_scene_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 
-check-stat: tools/flowipc-stat tools/flowipc-bench selftests/stat/scene
+check-stat: tools/flowipc-stat selftests/stat/library selftests/stat/scene
 	LIBTOOL='$(abs_top_builddir)/libtool' \
 	$(top_srcdir)/selftests/vm/run --timeout 300 \
-		--file tools/flowipc-stat --file tools/flowipc-bench \
+		--file tools/flowipc-stat --file selftests/stat/library \
 		--file selftests/stat/scene \
 		--file "$$(command -v jq)" --env jq="$$(command -v jq)" \
 		--env abs_top_builddir='$(abs_top_builddir)' \

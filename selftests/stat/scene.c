@@ -208,7 +208,7 @@ static void owner_acts(void)
 
 int main(void)
 {
-	void (*const actors[])(void) = { claimer, second, thief, owner_acts };
+	void (*const actors[])(void) = { owner_acts, claimer, second, thief };
 	pid_t pids[ARRAY_SIZE(actors)];
 	char line[16];
 	size_t i;

@@ -199,6 +199,8 @@ const char *facts_parse_claim(struct facts *claim, const char *text)
 			continue;
 		}
 		claim->kind = KIND_CLAIM;
+		/* Or it would not be listed. */
+		claim->revoked = 0;
 		claim->claimer.path = take_path(path);
 		free(path);
 		return text;

@@ -60,7 +60,7 @@ static void json_who(FILE *out, const char *key, const struct claimer *claimer)
 	fputc('}', out);
 }
 
-static void json_holder(FILE *out, const struct holder *holder)
+static void json_holder(FILE *out, const struct holder *holder, enum kind kind)
 {
 	const char *comma = "";
 	size_t i;
@@ -78,7 +78,11 @@ static void json_holder(FILE *out, const struct holder *holder)
 			holding->fd, kind_name(holding->facts.kind));
 		comma = ",";
 	}
-	fprintf(out, "],\"mapped_bytes\":%" PRIu64 "}", holder->mapped_bytes);
+	fputc(']', out);
+	if (kind == KIND_REGION || kind == KIND_MEMFD)
+		fprintf(out, ",\"mapped_bytes\":%" PRIu64,
+			holder->mapped_bytes);
+	fputc('}', out);
 }
 
 static void json_range(FILE *out, const struct facts *facts)
@@ -158,7 +162,7 @@ static void json_group(const struct group *group, void *context)
 	fputs(",\"holders\":[", json->out);
 	while (view_next_holder(group, &holder)) {
 		fputs(comma, json->out);
-		json_holder(json->out, &holder);
+		json_holder(json->out, &holder, group->kind);
 		comma = ",";
 	}
 	fputs("]}\n", json->out);

@@ -94,9 +94,10 @@ static void read_identity(const struct visit *visit, struct process *process)
 	char *status = read_text(visit->directory, "status");
 	const char *line = status ? strstr(status, "\nUid:") : NULL;
 
+	/* There may be more newlines than the one at the end. */
 	if (comm)
 		snprintf(process->comm, sizeof(process->comm), "%.*s",
-			 (int)strcspn(comm, "\n"), comm);
+			 (int)strlen(comm) - 1, comm);
 	/* The effective one is the second. */
 	if (line)
 		sscanf(line, "\nUid: %*u %u", &process->uid);
@@ -362,11 +363,31 @@ static void visit_process(struct scan *scan, int proc, const char *name,
 	close(visit.directory);
 }
 
+/*
+ * A claim without a descriptor is one that is mapped: held by the process that
+ * made it, for no other can map it.
+ */
+static void find_claimer(const struct scan *scan, struct holding *listed)
+{
+	size_t i;
+
+	for (i = 0; i < scan->count; i++) {
+		const struct holding *holding = &scan->holdings[i];
+
+		if (holding->mapped_bytes && holding->process &&
+		    holding->facts.kind == KIND_CLAIM &&
+		    holding->facts.region == listed->facts.region &&
+		    holding->process->pid == listed->facts.claimer.pid)
+			listed->process = holding->process;
+	}
+}
+
 int scan_processes(struct scan *scan)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
 	dev_t device = 0;
+	size_t i;
 
 	*scan = (struct scan){ 0 };
 	if (!proc)
@@ -376,6 +397,9 @@ int scan_processes(struct scan *scan)
 			visit_process(scan, dirfd(proc), entry->d_name,
 				      &device);
 	closedir(proc);
+	for (i = 0; i < scan->count; i++)
+		if (!scan->holdings[i].process)
+			find_claimer(scan, &scan->holdings[i]);
 	return scan->seen ? 0 : -ENOENT;
 }
 

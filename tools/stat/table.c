@@ -233,10 +233,10 @@ static void print_grant(const struct group *group, void *context)
 	char object[256], offset[CELL], length[CELL], claims[CELL], who[64];
 	struct table *table = context;
 
-	print_head(table, "\nREGION  GRANT     OFFSET     LENGTH RIGHTS CLAIMS STATE   FOR               "
+	print_head(table, "\nREGION  GRANT     OFFSET     LENGTH RIGHTS CLAIMS STATE   FOR                     "
 		   HOLDER_HEAD "FDS\n");
 	snprintf(object, sizeof(object),
-		 "%6" PRId64 " %6" PRId64 " %10s %10s %-6s %6s %-7s %-18s",
+		 "%6" PRId64 " %6" PRId64 " %10s %10s %-6s %6s %-7s %-24s",
 		 facts->region, facts->grant,
 		 size_text(offset, facts->offset_bytes),
 		 size_text(length, facts->length_bytes), facts->rights,
@@ -287,14 +287,16 @@ static const char *pending_text(const struct facts *facts)
 static void print_channel(const struct group *group, void *context)
 {
 	const struct facts *facts = group->facts;
-	char object[256], seals[CELL], claimer[CELL], user[CELL];
+	char object[256], channel[CELL], end[CELL], seals[CELL], claimer[CELL],
+		user[CELL];
 	struct table *table = context;
 
 	print_head(table, "\nCHANNEL END PENDING       STATE       EVENTFD SEALS USER      CLAIMER"
 		   HOLDER_HEAD "FDS\n");
 	snprintf(object, sizeof(object),
-		 "%7" PRId64 " %3" PRId64 " %-13s %-11s %-7s %5s %-8s %8s",
-		 facts->channel, facts->end, pending_text(facts),
+		 "%7s %3s %-13s %-11s %-7s %5s %-8s %8s",
+		 number_text(channel, facts->channel),
+		 number_text(end, facts->end), pending_text(facts),
 		 end_state(facts), facts->eventfd == 1 ? "bound" : "-",
 		 number_text(seals, facts->seals), user_text(user, facts->user),
 		 claimer_text(claimer, &facts->claimer));
