@@ -2,22 +2,25 @@
 /*
  * DOC: kernel versions
  *
- * The only file that knows them. 6.1 is the oldest kernel served.
+ * The only file that knows them. 6.1 is the oldest kernel served. What differs
+ * between kernels is asked of their headers by probe.sh, which writes probed.h.
  */
 #ifndef FLOWIPC_COMPAT_H
 #define FLOWIPC_COMPAT_H
 
+#include <linux/eventfd.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/rcupdate.h>
-#include <linux/version.h>
+
+#include "probed.h"
 
 /* The flags of a mapping are written through helpers since 6.3. */
 static inline void compat_vma_flags_set(struct vm_area_struct *vma,
 					unsigned long flags)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#ifdef COMPAT_HAVE_VM_FLAGS_SET
 	vm_flags_set(vma, flags);
 #else
 	vma->vm_flags |= flags;
@@ -27,7 +30,7 @@ static inline void compat_vma_flags_set(struct vm_area_struct *vma,
 /* The times of an inode are written through helpers since 6.6. */
 static inline void compat_inode_set_times(struct inode *inode)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+#ifdef COMPAT_HAVE_SIMPLE_INODE_INIT_TS
 	simple_inode_init_ts(inode);
 #else
 	inode->i_ctime = current_time(inode);
@@ -42,7 +45,7 @@ static inline struct file *compat_exe_file_get(struct mm_struct *mm)
 	struct file *file;
 
 	rcu_read_lock();
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+#ifdef COMPAT_HAVE_GET_FILE_RCU_OF_POINTER
 	file = get_file_rcu(&mm->exe_file);
 #else
 	file = rcu_dereference(mm->exe_file);
@@ -52,6 +55,16 @@ static inline struct file *compat_exe_file_get(struct mm_struct *mm)
 	rcu_read_unlock();
 
 	return file;
+}
+
+/* Adds 1. The number to add was an argument until 6.7. */
+static inline void compat_eventfd_signal(struct eventfd_ctx *eventfd)
+{
+#ifdef COMPAT_HAVE_EVENTFD_SIGNAL_OF_ONE
+	eventfd_signal(eventfd);
+#else
+	eventfd_signal(eventfd, 1);
+#endif
 }
 
 /*

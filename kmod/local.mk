@@ -6,6 +6,7 @@
 kmod_sources = \
 	kmod/Kbuild \
 	kmod/account.c \
+	kmod/btf.sh \
 	kmod/channel.c \
 	kmod/claim.c \
 	kmod/compat.h \
@@ -15,6 +16,7 @@ kmod_sources = \
 	kmod/identity.c \
 	kmod/main.c \
 	kmod/mapping.c \
+	kmod/probe.sh \
 	kmod/region.c \
 	kmod/revoke.c \
 	kmod/uapi/linux/flowipc.h
@@ -38,6 +40,7 @@ kmod/flowipc.ko: $(kmod_sources:%=$(top_srcdir)/%) config.status
 		cp -f "$(top_srcdir)/$$file" "$$file" || exit 1; \
 	done
 	$(AM_V_at)$(kmod_make) modules
+	$(AM_V_at)$(SHELL) kmod/btf.sh $@ "$(KERNEL_BUILD_DIR)"
 	$(AM_V_at)touch $@
 
 # Apart from "install", which must not write outside the prefix.
@@ -49,7 +52,7 @@ endif BUILD_KMOD
 
 # By hand, so that it works when the kernel's headers are gone.
 kmod-clean:
-	-test ! -d kmod || (cd kmod && rm -rf *.ko *.o *.mod *.mod.c .*.cmd \
+	-test ! -d kmod || (cd kmod && rm -rf probed.h *.ko *.o *.mod *.mod.c .*.cmd \
 		.*.d .*.o .tmp_versions modules.order Module.symvers)
 	-test "$(top_srcdir)/kmod" -ef kmod || rm -f $(kmod_sources)
 
