@@ -27,8 +27,6 @@
 #include "flowipc.h"
 
 #define CHANNEL_BELLS	(FLOWIPC_EVENT_MESSAGE | FLOWIPC_EVENT_SPACE)
-/* Also in channel_end.state: this end is closed. */
-#define CHANNEL_CLOSED	BIT(31)
 
 /* A sleeper in WAIT, and the events in @mask it wakes for. */
 struct channel_waiter {
@@ -53,6 +51,8 @@ static __poll_t channel_poll_mask(u32 events)
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	if (events & FLOWIPC_EVENT_HUP)
 		mask |= EPOLLHUP;
+	if (events & FLOWIPC_EVENT_RDHUP)
+		mask |= EPOLLRDHUP;
 
 	return mask;
 }
@@ -63,53 +63,74 @@ static bool channel_bells_valid(u32 events)
 }
 
 /*
- * After @events were set in end->state, which is a full barrier. Pairs with the
- * one in prepare_to_wait() of channel_sleep() and with smp_mb() in
- * channel_poll(): either they see the bits, or we see that they wait.
+ * After @events were set in end->state, which is a full barrier, and had been
+ * @state. Pairs with the barrier in prepare_to_wait() of channel_sleep() and
+ * with smp_mb() in channel_poll(): either they see the bits, or we see that
+ * they wait.
  *
  * With @sync the caller is about to sleep.
  */
-static void channel_announce(struct channel_end *end, u32 events, bool sync)
+static void channel_announce(struct channel_end *end, u32 events, u32 state,
+			     bool sync)
 {
-	if (!waitqueue_active(&end->wait))
-		return;
+	if (waitqueue_active(&end->wait)) {
+		__poll_t mask = channel_poll_mask(events);
 
-	if (sync)
-		wake_up_interruptible_sync_poll(&end->wait,
-						channel_poll_mask(events));
-	else
-		wake_up_poll(&end->wait, channel_poll_mask(events));
+		if (sync)
+			wake_up_interruptible_sync_poll(&end->wait, mask);
+		else
+			wake_up_poll(&end->wait, mask);
+	}
+	if (unlikely(state & CHANNEL_BOUND))
+		flowipc_eventfd_signal(end, events);
 }
 
+/* Lets @events be pending at @end; was all of it, nobody needs to be told. */
 static void channel_raise(struct channel_end *end, u32 events)
 {
-	atomic_fetch_or(events, &end->state);
-	channel_announce(end, events, false);
+	u32 state = atomic_fetch_or(events, &end->state);
+
+	if (events & ~state)
+		channel_announce(end, events, state, false);
 }
 
-/* Rings the bells @events at @end, unless it is closed. */
+/* Rings the bells @events at @end. */
 static int channel_ring(struct channel_end *end, u32 events, bool sync)
 {
 	int state = atomic_read(&end->state);
+	u32 barred = CHANNEL_CLOSED;
+
+	if (events & FLOWIPC_EVENT_MESSAGE)
+		barred |= FLOWIPC_EVENT_RDHUP;
 
 	do {
-		if (unlikely(state & CHANNEL_CLOSED))
+		if (unlikely(state & barred))
 			return -EPIPE;
 	} while (!atomic_try_cmpxchg(&end->state, &state, state | events));
 
-	channel_announce(end, events, sync);
+	channel_announce(end, events, state, sync);
 
 	return 0;
 }
 
-/* Takes those of the bells @events which are pending, and HUP if that holds. */
+/* What ends a WAIT for the bells @events. */
+static u32 channel_answers(u32 events)
+{
+	if (events & FLOWIPC_EVENT_MESSAGE)
+		events |= FLOWIPC_EVENT_RDHUP;
+
+	return events | FLOWIPC_EVENT_HUP;
+}
+
+/* Takes those of the bells @events which are pending; what holds, stays. */
 static u32 channel_take(struct channel_end *end, u32 events)
 {
 	int state = atomic_read(&end->state);
+	u32 answers = channel_answers(events);
 	u32 taken;
 
 	do {
-		taken = state & (events | FLOWIPC_EVENT_HUP);
+		taken = state & answers;
 		if (!(taken & CHANNEL_BELLS))
 			break;
 	} while (!atomic_try_cmpxchg(&end->state, &state, state & ~events));
@@ -152,7 +173,7 @@ static int channel_sleep(struct channel_end *end, u32 events, ktime_t *expiry,
 			 u32 *taken)
 {
 	struct channel_waiter waiter = {
-		.mask = channel_poll_mask(events | FLOWIPC_EVENT_HUP),
+		.mask = channel_poll_mask(channel_answers(events)),
 	};
 	int err = 0;
 
@@ -269,6 +290,22 @@ static long channel_kick_and_wait(struct channel_end *end,
 	return err == -ERESTARTSYS ? -EINTR : err;
 }
 
+static long channel_shutdown(struct channel_end *end,
+			     struct flowipc_shutdown __user *uarg)
+{
+	struct flowipc_shutdown arg;
+
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+
+	if (arg.flags || arg.reserved)
+		return -EINVAL;
+
+	channel_raise(channel_peer(end), FLOWIPC_EVENT_RDHUP);
+
+	return 0;
+}
+
 static long channel_ioctl(struct file *file, unsigned int cmd,
 			  unsigned long arg)
 {
@@ -282,6 +319,14 @@ static long channel_ioctl(struct file *file, unsigned int cmd,
 		return channel_kick(end, uarg);
 	case FLOWIPC_IOC_WAIT:
 		return channel_wait(end, uarg);
+	case FLOWIPC_IOC_SHUTDOWN:
+		return channel_shutdown(end, uarg);
+	case FLOWIPC_IOC_BIND_EVENTFD:
+		return flowipc_eventfd_bind(end, uarg);
+	case FLOWIPC_IOC_CHANNEL_CLAIM:
+		return flowipc_peer_claim(end, uarg);
+	case FLOWIPC_IOC_PEER:
+		return flowipc_peer_tell(channel_peer(end), uarg);
 	default:
 		return -ENOTTY;
 	}
@@ -300,9 +345,13 @@ static __poll_t channel_poll(struct file *file, poll_table *wait)
 
 static void channel_put(struct channel *channel)
 {
+	int i;
+
 	if (!refcount_dec_and_test(&channel->open))
 		return;
 
+	for (i = 0; i < ARRAY_SIZE(channel->ends); i++)
+		flowipc_identity_put(channel->ends[i].claimer);
 	flowipc_account_put(channel->account);
 	kfree(channel);
 }
@@ -313,6 +362,7 @@ static int channel_release(struct inode *inode, struct file *file)
 
 	atomic_or(CHANNEL_CLOSED, &end->state);
 	channel_raise(channel_peer(end), FLOWIPC_EVENT_HUP);
+	flowipc_eventfd_release(end);
 	channel_put(end->channel);
 
 	return 0;
@@ -347,6 +397,7 @@ static struct channel *channel_alloc(void)
 	for (i = 0; i < ARRAY_SIZE(channel->ends); i++) {
 		channel->ends[i].channel = channel;
 		init_waitqueue_head(&channel->ends[i].wait);
+		spin_lock_init(&channel->ends[i].eventfd_lock);
 	}
 
 	return channel;

@@ -24,18 +24,23 @@
 #define FLOWIPC_H
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
+#include <linux/cache.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/spinlock.h>
 #include <linux/refcount.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 
 #include "uapi/linux/flowipc.h"
 
 struct account;
+struct eventfd_ctx;
 struct pid;
 struct pid_namespace;
 struct seq_file;
@@ -169,17 +174,31 @@ struct claim {
 	struct account		*account;
 };
 
+/* In channel_end.state, besides FLOWIPC_EVENT_*: */
+#define CHANNEL_CLOSED	BIT(31)	/* this end is closed */
+#define CHANNEL_BOUND	BIT(30)	/* an eventfd is bound to it */
+
 /**
  * struct channel_end - what one end of a channel has to hear
- * @channel: the channel
- * @state:   FLOWIPC_EVENT_* which are pending or hold here, and CHANNEL_CLOSED
- * @wait:    sleepers in WAIT and pollers of this end
+ * @channel:        the channel
+ * @state:          FLOWIPC_EVENT_* which are pending or hold here; CHANNEL_*
+ * @wait:           sleepers in WAIT and pollers of this end
+ * @eventfd_lock:   protects @eventfd, @eventfd_events; a leaf among our locks
+ * @eventfd:        the bound eventfd, NULL for none
+ * @eventfd_events: the events which signal it
+ * @claimer:        NULL, then set once and for ever
+ *
+ * The ends are used by two processors at once, so they share no cache line.
  */
 struct channel_end {
 	struct channel		*channel;
 	atomic_t		state;
 	wait_queue_head_t	wait;
-};
+	spinlock_t		eventfd_lock;
+	struct eventfd_ctx	*eventfd;
+	u32			eventfd_events;
+	struct identity		*claimer;
+} ____cacheline_aligned_in_smp;
 
 /**
  * struct channel - a doorbell
@@ -256,6 +275,18 @@ void flowipc_revoke_expired(struct region *region);
 
 /* channel.c */
 long flowipc_channel_create(struct flowipc_channel_create __user *uarg);
+
+/* eventfd.c */
+long flowipc_eventfd_bind(struct channel_end *end,
+			  struct flowipc_bind_eventfd __user *uarg);
+void flowipc_eventfd_signal(struct channel_end *end, u32 events);
+void flowipc_eventfd_release(struct channel_end *end);
+
+/* peer.c */
+long flowipc_peer_claim(struct channel_end *end,
+			struct flowipc_channel_claim __user *uarg);
+long flowipc_peer_tell(const struct channel_end *peer,
+		       struct flowipc_channel_peer __user *uarg);
 
 /* fdinfo.c */
 void flowipc_device_show_fdinfo(struct seq_file *m, struct file *file);

@@ -10,12 +10,14 @@ kmod_sources = \
 	kmod/channel.c \
 	kmod/claim.c \
 	kmod/compat.h \
+	kmod/eventfd.c \
 	kmod/fdinfo.c \
 	kmod/flowipc.h \
 	kmod/grant.c \
 	kmod/identity.c \
 	kmod/main.c \
 	kmod/mapping.c \
+	kmod/peer.c \
 	kmod/probe.sh \
 	kmod/region.c \
 	kmod/revoke.c \

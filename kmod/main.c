@@ -132,6 +132,8 @@ static long device_query(struct flowipc_query __user *uarg)
 		       FLOWIPC_FEATURE_GRANT_CRED |
 		       FLOWIPC_FEATURE_REVOKE |
 		       FLOWIPC_FEATURE_GRANT_MANY |
+		       FLOWIPC_FEATURE_EVENTFD |
+		       FLOWIPC_FEATURE_PEER |
 		       FLOWIPC_FEATURE_STRICT;
 	if (COMPAT_HAVE_HUGE)
 		arg.features |= FLOWIPC_FEATURE_HUGE;

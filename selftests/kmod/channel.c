@@ -278,6 +278,29 @@ TEST_F(channel, hang_up_comes_with_the_last_descriptor)
 	EXPECT_EQ(HUP, channel_wait(self->there, MESSAGE, FOREVER));
 }
 
+/* A descriptor on its way through a socket is one more. */
+TEST_F(channel, hang_up_waits_for_a_descriptor_in_flight)
+{
+	int sockets[2], received;
+
+	ASSERT_TRUE(socket_pair(sockets));
+	ASSERT_TRUE(send_fd(sockets[0], self->here));
+	ASSERT_EQ(0, close(self->here));
+	EXPECT_ERRNO(ETIMEDOUT, channel_wait(self->there, MESSAGE, 0));
+	received = recv_fd(sockets[1]);
+	ASSERT_LE(0, received);
+	ASSERT_EQ(0, channel_kick(received, MESSAGE));
+	EXPECT_EQ(MESSAGE, channel_wait(self->there, MESSAGE, FOREVER));
+
+	ASSERT_TRUE(send_fd(sockets[0], received));
+	ASSERT_EQ(0, close(received));
+	EXPECT_ERRNO(ETIMEDOUT, channel_wait(self->there, MESSAGE, 0));
+	/* Never received, and gone with its socket. */
+	ASSERT_EQ(0, close(sockets[0]));
+	ASSERT_EQ(0, close(sockets[1]));
+	EXPECT_EQ(HUP, channel_wait(self->there, MESSAGE, FOREVER));
+}
+
 TEST_F(channel, hang_up_comes_with_kill_9)
 {
 	int sockets[2];
@@ -416,6 +439,38 @@ TEST_F_TIMEOUT(channel, ping_pong_by_poll_loses_nothing, 120)
 		ASSERT_EQ(0, channel_kick(self->here, MESSAGE));
 		ASSERT_EQ(SPACE, channel_wait(self->here, SPACE, FOREVER));
 	}
+	ASSERT_EQ(0, reap(child));
+}
+
+/* And by edges, where a kick that makes none would be waited for in vain. */
+TEST_F_TIMEOUT(channel, ping_pong_by_edges_loses_nothing, 120)
+{
+	struct epoll_event edge = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
+	int edges = epoll_create1(EPOLL_CLOEXEC);
+	const int rounds = 10000;
+	pid_t child;
+	int i;
+
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		close(self->here);
+		ASSERT_EQ(0, epoll_ctl(edges, EPOLL_CTL_ADD, self->there, &edge));
+		for (i = 0; i < rounds; i++) {
+			ASSERT_EQ(1, epoll_wait(edges, &edge, 1, 30000));
+			ASSERT_EQ(EPOLLIN, edge.events);
+			ASSERT_EQ(MESSAGE, channel_wait(self->there, MESSAGE, 0));
+			ASSERT_EQ(0, channel_kick(self->there, SPACE));
+		}
+		ASSERT_EQ(1, epoll_wait(edges, &edge, 1, 30000));
+		ASSERT_EQ(EPOLLRDHUP, edge.events & EPOLLRDHUP);
+		_exit(0);
+	}
+	for (i = 0; i < rounds; i++) {
+		ASSERT_EQ(0, channel_kick(self->here, MESSAGE));
+		ASSERT_EQ(SPACE, channel_wait(self->here, SPACE, FOREVER));
+	}
+	ASSERT_EQ(0, channel_shutdown(self->here));
 	ASSERT_EQ(0, reap(child));
 }
 

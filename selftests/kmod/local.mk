@@ -20,14 +20,17 @@ kmod_selftests = \
 	selftests/kmod/claim \
 	selftests/kmod/compat \
 	selftests/kmod/device \
+	selftests/kmod/eventfd \
 	selftests/kmod/expiry \
 	selftests/kmod/grant \
 	selftests/kmod/kick_and_wait \
 	selftests/kmod/lifetime \
 	selftests/kmod/namespaces \
 	selftests/kmod/owner \
+	selftests/kmod/peer \
 	selftests/kmod/region \
 	selftests/kmod/revoke \
+	selftests/kmod/shutdown \
 	selftests/kmod/strict \
 	selftests/kmod/unload
 
@@ -77,6 +80,10 @@ selftests_kmod_expiry_SOURCES = selftests/kmod/expiry.c $(kmod_selftests_headers
 selftests_kmod_expiry_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_expiry_LDFLAGS = $(kmod_selftests_ldflags)
 
+selftests_kmod_eventfd_SOURCES = selftests/kmod/eventfd.c selftests/kmod/channel.h $(kmod_selftests_headers)
+selftests_kmod_eventfd_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_eventfd_LDFLAGS = $(kmod_selftests_ldflags)
+
 selftests_kmod_grant_SOURCES = selftests/kmod/grant.c $(kmod_selftests_headers)
 selftests_kmod_grant_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_grant_LDFLAGS = $(kmod_selftests_ldflags)
@@ -97,6 +104,10 @@ selftests_kmod_owner_SOURCES = selftests/kmod/owner.c $(kmod_selftests_headers)
 selftests_kmod_owner_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_owner_LDFLAGS = $(kmod_selftests_ldflags)
 
+selftests_kmod_peer_SOURCES = selftests/kmod/peer.c selftests/kmod/channel.h $(kmod_selftests_headers)
+selftests_kmod_peer_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_peer_LDFLAGS = $(kmod_selftests_ldflags)
+
 selftests_kmod_region_SOURCES = selftests/kmod/region.c $(kmod_selftests_headers)
 selftests_kmod_region_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_region_LDFLAGS = $(kmod_selftests_ldflags)
@@ -104,6 +115,10 @@ selftests_kmod_region_LDFLAGS = $(kmod_selftests_ldflags)
 selftests_kmod_revoke_SOURCES = selftests/kmod/revoke.c $(kmod_selftests_headers)
 selftests_kmod_revoke_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_revoke_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_shutdown_SOURCES = selftests/kmod/shutdown.c selftests/kmod/channel.h $(kmod_selftests_headers)
+selftests_kmod_shutdown_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_shutdown_LDFLAGS = $(kmod_selftests_ldflags)
 
 selftests_kmod_strict_SOURCES = selftests/kmod/strict.c selftests/kmod/pin.h $(kmod_selftests_headers)
 selftests_kmod_strict_CFLAGS = $(kmod_selftests_cflags)

@@ -40,6 +40,7 @@
 #define MESSAGE		FLOWIPC_EVENT_MESSAGE
 #define SPACE		FLOWIPC_EVENT_SPACE
 #define HUP		FLOWIPC_EVENT_HUP
+#define RDHUP		FLOWIPC_EVENT_RDHUP
 #define FOREVER		FLOWIPC_WAIT_FOREVER
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
@@ -183,6 +184,34 @@ static inline int channel_kick_and_wait(int end, uint32_t kick, uint32_t events,
 	};
 
 	return ioctl(end, FLOWIPC_IOC_KICK_AND_WAIT, &arg) ? -1 : (int)arg.events;
+}
+
+static inline int channel_shutdown(int end)
+{
+	struct flowipc_shutdown arg = {};
+
+	return ioctl(end, FLOWIPC_IOC_SHUTDOWN, &arg);
+}
+
+static inline int channel_claim(int end)
+{
+	struct flowipc_channel_claim arg = {};
+
+	return ioctl(end, FLOWIPC_IOC_CHANNEL_CLAIM, &arg);
+}
+
+/* The path of the executable goes to @exe, when it has room. */
+static inline int channel_peer(int end, struct flowipc_identity *who,
+			       char *exe, size_t room)
+{
+	struct flowipc_channel_peer arg = {
+		.who = { .exe = (uintptr_t)exe, .exe_bytes = room },
+	};
+	int err = ioctl(end, FLOWIPC_IOC_PEER, &arg);
+
+	*who = arg.who;
+
+	return err;
 }
 
 static inline void *map_at(int fd, uint64_t size, int prot, uint64_t offset)
