@@ -356,6 +356,29 @@ static void argument_spoil(struct act *act, union argument *arg,
 	}
 }
 
+static bool region_create_make(struct act *act);
+static bool channel_create_make(struct act *act);
+static bool grant_make(struct act *act);
+
+/* One of @kind, made for this if there is none; so each life begins quickly. */
+static bool object_find(struct act *act, enum kind kind, struct slot *slot)
+{
+	struct act make = *act;
+
+	if (slots_find(act, kind, slot))
+		return true;
+	switch (kind) {
+	case KIND_REGION:
+		return region_create_make(&make) && slots_find(act, kind, slot);
+	case KIND_CHANNEL:
+		return channel_create_make(&make) && slots_find(act, kind, slot);
+	case KIND_GRANT:
+		return grant_make(&make) && slots_find(act, kind, slot);
+	default:
+		return false;
+	}
+}
+
 static bool command_make(struct act *act, const struct command *command)
 {
 	unsigned int number = command->number, size = _IOC_SIZE(number);
@@ -363,8 +386,9 @@ static bool command_make(struct act *act, const struct command *command)
 	struct slot slot = { .kind = KIND_DEVICE, .fd = FD_DEVICE };
 	bool spoiled = one_in(&act->dice, 12);
 
-	if ((command->kind != KIND_DEVICE || one_in(&act->dice, 4)) &&
-	    !slots_find(act, command->kind, &slot))
+	if (command->kind == KIND_DEVICE)
+		slots_find(act, command->kind, &slot);
+	else if (!object_find(act, command->kind, &slot))
 		return false;
 	if (command->fill)
 		command->fill(act, &slot, &arg);

@@ -379,7 +379,7 @@ static bool copy_make(struct act *act)
 	if (!memory_pick(act, &range))
 		return false;
 
-	return getrandom(range.address, range.bytes % 8192, 0) >= 0;
+	return getrandom(range.address, range.bytes % 8192, GRND_INSECURE) >= 0;
 }
 
 #define CALL(name_, weight_, make_) \

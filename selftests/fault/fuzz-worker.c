@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@
 #define SLOTS		32
 #define USER		12345
 #define DEPTH_MAX	2
+#define SELDOM		6	/* what ends a process or hinders all of them */
 
 __thread sigjmp_buf guard;
 __thread volatile bool guarded;
@@ -59,13 +61,16 @@ static struct slot slot_unpack(unsigned long long word)
 bool slots_find(struct act *act, enum kind kind, struct slot *slot)
 {
 	unsigned int first = roll(&act->dice, SLOTS), i;
+	struct slot seen;
 
 	if (one_in(&act->dice, 48))
 		kind = KIND_NONE;
 	for (i = 0; i < SLOTS; i++) {
-		*slot = slot_unpack(atomic_load(&slots[(first + i) % SLOTS]));
-		if (kind ? slot->kind == kind : slot->kind)
-			return true;
+		seen = slot_unpack(atomic_load(&slots[(first + i) % SLOTS]));
+		if (!seen.kind || (kind && seen.kind != kind))
+			continue;
+		*slot = seen;
+		return true;
 	}
 
 	return false;
@@ -164,7 +169,7 @@ static bool exec_make(struct act *act)
 {
 	char worker[8];
 
-	if (act->depth)
+	if (act->depth || !one_in(&act->dice, SELDOM))
 		return false;
 	snprintf(worker, sizeof(worker), "%u", act->worker);
 	execl("/proc/self/exe", "fuzz", "--worker", worker, NULL);
@@ -174,8 +179,10 @@ static bool exec_make(struct act *act)
 
 static bool exit_make(struct act *act)
 {
-	(void)act;
-	_exit(0);
+	if (one_in(&act->dice, SELDOM))
+		_exit(0);
+
+	return false;
 }
 
 static bool kill_make(struct act *act)
@@ -183,7 +190,7 @@ static bool kill_make(struct act *act)
 	unsigned int worker = roll(&act->dice, shared->processes);
 	pid_t pid = atomic_load(&shared->worker[worker].pid);
 
-	return pid > 0 && !kill(pid, SIGKILL);
+	return one_in(&act->dice, SELDOM) && pid > 0 && !kill(pid, SIGKILL);
 }
 
 /* The limits, too, change while calls look at them. */
@@ -203,13 +210,15 @@ static bool limit_make(struct act *act)
 	bool written;
 	int fd;
 
+	if (!one_in(&act->dice, SELDOM))
+		return false;
 	snprintf(path, sizeof(path), "/sys/module/flowipc/parameters/%s",
 		 limits[which].name);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd == -1)
 		return false;
 	written = write(fd, value, strlen(value)) > 0;
-	usleep(1000);
+	sched_yield();
 	/* Most of the time there must be room. */
 	value = limits[which].values[0];
 	written &= write(fd, value, strlen(value)) > 0;
@@ -379,7 +388,7 @@ static void signals_setup(void)
 /* Odd workers are users: they meet limits that root does not. */
 static void become_somebody(unsigned int worker)
 {
-	static const struct rlimit locked = { 1 << 20, 1 << 20 };
+	static const struct rlimit locked = { 4 << 20, 4 << 20 };
 	static const struct rlimit files = { FDS_MAX, FDS_MAX };
 
 	setrlimit(RLIMIT_NOFILE, &files);

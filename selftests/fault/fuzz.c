@@ -49,6 +49,22 @@ static bool failed;
 
 static void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* How far the fastest thread has come. */
+static uint64_t steps_made(void)
+{
+	uint64_t steps = 0, step;
+	unsigned int i;
+
+	for (i = 0; i < PROCESSES_MAX * THREADS; i++) {
+		step = atomic_load(&shared->worker[i / THREADS]
+				   .thread[i % THREADS].step);
+		if (step > steps)
+			steps = step;
+	}
+
+	return steps;
+}
+
 static void fail(const char *format, ...)
 {
 	va_list args;
@@ -58,8 +74,8 @@ static void fail(const char *format, ...)
 	va_start(args, format);
 	vprintf(format, args);
 	va_end(args);
-	printf(" - again: fuzz --seed %" PRIu64 " --steps %llu --processes %u\n",
-	       shared->seed, atomic_load(&shared->worker[0].thread[0].step),
+	printf(" - again: fuzz --seed %" PRIu64 " --steps %" PRIu64
+	       " --processes %u\n", shared->seed, steps_made(),
 	       shared->processes);
 	fflush(stdout);
 }

@@ -10,7 +10,9 @@ FUZZ_SECONDS = 60
 STORM_COUNT = 10000
 
 fault_selftests = \
-	selftests/fault/fuzz
+	selftests/fault/fuzz \
+	selftests/fault/inject \
+	selftests/fault/storm
 
 check_PROGRAMS += $(fault_selftests)
 
@@ -31,6 +33,20 @@ selftests_fault_fuzz_SOURCES = \
 selftests_fault_fuzz_CFLAGS = $(kmod_selftests_cflags)
 selftests_fault_fuzz_LDFLAGS = $(kmod_selftests_ldflags)
 
+selftests_fault_inject_SOURCES = \
+	selftests/fault/inject.c \
+	$(fault_selftests_headers)
+selftests_fault_inject_CFLAGS = $(kmod_selftests_cflags)
+selftests_fault_inject_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_fault_storm_SOURCES = \
+	selftests/fault/storm.c \
+	selftests/fault/storm.h \
+	selftests/fault/storm-roles.c \
+	$(fault_selftests_headers)
+selftests_fault_storm_CFLAGS = $(kmod_selftests_cflags)
+selftests_fault_storm_LDFLAGS = $(kmod_selftests_ldflags)
+
 # The programs and run together in one directory, as for selftests/kmod.
 fault-selftests: $(fault_selftests)
 	@test $(top_srcdir)/selftests/fault -ef selftests/fault || \
@@ -44,9 +60,18 @@ check-fuzz: fault-selftests
 	$(fault_vm) --timeout $$(($(FUZZ_SECONDS) + 300)) $(VM_FLAGS) \
 		-- selftests/fault/run fuzz $(FUZZ_SECONDS) $(FUZZ_SEED)
 
+check-storm: fault-selftests
+	$(fault_vm) --timeout $$(($(STORM_COUNT) / 10 + 300)) $(VM_FLAGS) \
+		-- selftests/fault/run storm $(STORM_COUNT)
+
+# Other kernels skip most of it.
+check-inject: fault-selftests
+	$(fault_vm) --timeout 1800 --kernel debug $(VM_FLAGS) \
+		-- selftests/fault/run inject
+
 fault-selftests-clean:
 	-test $(top_srcdir)/selftests/fault -ef selftests/fault || \
 		rm -f selftests/fault/run
 
-PHONY_TARGETS += check-fuzz fault-selftests
+PHONY_TARGETS += check-fuzz check-inject check-storm fault-selftests
 clean_local += fault-selftests-clean
