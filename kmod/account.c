@@ -25,6 +25,7 @@
 #include <linux/sysfs.h>
 
 #include "flowipc.h"
+#include "quota.h"
 
 /**
  * struct account - the objects of one user
@@ -139,19 +140,6 @@ u64 flowipc_used_total_bytes(void)
 	return atomic64_read(&used_total_bytes);
 }
 
-/* Adds @bytes to @counter, unless that would exceed @limit. */
-static bool counter_charge(atomic64_t *counter, u64 bytes, u64 limit)
-{
-	s64 used = atomic64_read(counter);
-
-	do {
-		if (bytes > limit || used > limit - bytes)
-			return false;
-	} while (!atomic64_try_cmpxchg(counter, &used, used + bytes));
-
-	return true;
-}
-
 /*
  * Per user and not per mm: a limit per mm is no limit for who can fork. Nothing
  * is counted for CAP_IPC_LOCK, so that root's regions do not use up what root's
@@ -164,14 +152,14 @@ int flowipc_memory_charge(struct memory_charge *charge,
 		account = NULL;
 
 	/* Without a limit, RLIM_INFINITY is just a very large one. */
-	if (account && !counter_charge(&account->locked, bytes,
-				       rlimit(RLIMIT_MEMLOCK)))
+	if (account && !quota_charge(&account->locked, bytes,
+				     rlimit(RLIMIT_MEMLOCK)))
 		return -EDQUOT;
 
-	if (!counter_charge(&used_total_bytes, bytes,
-			    flowipc_limit_total_bytes())) {
+	if (!quota_charge(&used_total_bytes, bytes,
+			  flowipc_limit_total_bytes())) {
 		if (account)
-			atomic64_sub(bytes, &account->locked);
+			quota_uncharge(&account->locked, bytes);
 		return -ENOMEM;
 	}
 
@@ -183,9 +171,9 @@ int flowipc_memory_charge(struct memory_charge *charge,
 
 void flowipc_memory_uncharge(struct memory_charge *charge)
 {
-	atomic64_sub(charge->bytes, &used_total_bytes);
+	quota_uncharge(&used_total_bytes, charge->bytes);
 	if (charge->account)
-		atomic64_sub(charge->bytes, &charge->account->locked);
+		quota_uncharge(&charge->account->locked, charge->bytes);
 }
 
 static struct account *account_find(kuid_t uid)

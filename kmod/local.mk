@@ -19,6 +19,7 @@ kmod_sources = \
 	kmod/mapping.c \
 	kmod/peer.c \
 	kmod/probe.sh \
+	kmod/quota.h \
 	kmod/region.c \
 	kmod/revoke.c \
 	kmod/uapi/linux/flowipc.h
