@@ -13,4 +13,5 @@ EXTRA_DIST += \
 	selftests/ci/demo-vm \
 	selftests/ci/run \
 	selftests/ci/steps \
-	selftests/ci/steps-run
+	selftests/ci/steps-run \
+	selftests/tap.sh

@@ -18,6 +18,7 @@ check-manual: $(manual_examples) selftests/stat/scene
 	LIBTOOL='$(abs_top_builddir)/libtool' \
 	$(top_srcdir)/selftests/vm/run --timeout 300 \
 		--file $(top_srcdir)/man/flowipc.4:/tmp/flowipc.4 \
+		--file $(top_srcdir)/selftests/tap.sh:$(abs_top_srcdir)/selftests/tap.sh \
 		--file selftests/stat/scene $(manual_examples:%=--file %) \
 		$(VM_FLAGS) -- $(top_srcdir)/selftests/manual/kernel \
 		/tmp/flowipc.4 $(abs_top_builddir)/selftests/stat/scene \

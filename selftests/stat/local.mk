@@ -28,6 +28,7 @@ check-stat: tools/flowipc-stat selftests/stat/library selftests/stat/scene
 	LIBTOOL='$(abs_top_builddir)/libtool' \
 	$(top_srcdir)/selftests/vm/run --timeout 300 \
 		--file tools/flowipc-stat --file selftests/stat/library \
+		--file $(top_srcdir)/selftests/tap.sh:$(abs_top_srcdir)/selftests/tap.sh \
 		--file selftests/stat/scene \
 		--file "$$(command -v jq)" --env jq="$$(command -v jq)" \
 		--env abs_top_builddir='$(abs_top_builddir)' \
