@@ -127,9 +127,23 @@ static bool injection_disarm(void)
 	return done;
 }
 
+enum descriptor { FREE, OPEN, RESERVED };
+
 struct descriptors {
-	bool open[FDS];
+	enum descriptor is[FDS];
 };
+
+/* One that was reserved and never installed cannot be had by dup2. */
+static enum descriptor descriptor_now(int fd)
+{
+	if (fcntl(fd, F_GETFD) != -1)
+		return OPEN;
+	if (dup2(with.device, fd) == -1)
+		return RESERVED;
+	close(fd);
+
+	return FREE;
+}
 
 static struct descriptors descriptors_now(void)
 {
@@ -137,7 +151,7 @@ static struct descriptors descriptors_now(void)
 	int fd;
 
 	for (fd = 0; fd < FDS; fd++)
-		now.open[fd] = fcntl(fd, F_GETFD) != -1;
+		now.is[fd] = descriptor_now(fd);
 
 	return now;
 }
@@ -149,7 +163,7 @@ static void expect_untouched(const struct descriptors *descriptors,
 	int fd;
 
 	for (fd = 0; fd < FDS; fd++)
-		EXPECT_EQ(descriptors->open[fd], now.open[fd]);
+		EXPECT_EQ(descriptors->is[fd], now.is[fd]);
 	EXPECT_TRUE(totals_equal(with.device, totals));
 	totals_print(with.device, totals);
 }
