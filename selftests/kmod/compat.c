@@ -64,6 +64,11 @@ TEST(compat_channel)
 	use32("channel");
 }
 
+TEST(compat_eventfd)
+{
+	use32("eventfd");
+}
+
 TEST(compat_strict)
 {
 	use32("strict");

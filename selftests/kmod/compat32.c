@@ -311,7 +311,8 @@ static void use_identity(void)
 	struct flowipc_claim_next next = {
 		.who = { .exe = (unsigned long)path, .exe_bytes = sizeof(path) },
 	};
-	int region = region_create(0);
+	struct flowipc_channel_peer peer = { .who = next.who };
+	int region = region_create(0), ends[2];
 
 	CHECK_EQ(0, ioctl32(region, FLOWIPC_IOC_GRANT, &grant));
 	CHECK_EQ(0, ioctl32(grant.fd, FLOWIPC_IOC_CLAIM, &claim));
@@ -325,6 +326,12 @@ static void use_identity(void)
 	};
 	CHECK_EQ(-EFAULT, ioctl32(region, FLOWIPC_IOC_CLAIM_NEXT, &next));
 
+	channel_create(ends);
+	CHECK_EQ(0, ioctl32(ends[0], FLOWIPC_IOC_CHANNEL_CLAIM,
+			    &(struct flowipc_channel_claim){}));
+	memset(path, 0, sizeof(path));
+	CHECK_EQ(0, ioctl32(ends[1], FLOWIPC_IOC_PEER, &peer));
+	check_identity(&peer.who, path);
 }
 
 static void use_channel(void)
@@ -346,8 +353,31 @@ static void use_channel(void)
 	CHECK_EQ(-ETIMEDOUT, ioctl32(ends[1], FLOWIPC_IOC_WAIT, &wait));
 	CHECK_EQ(-ETIMEDOUT, ioctl32(ends[0], FLOWIPC_IOC_KICK_AND_WAIT, &both));
 	CHECK(poll_now(ends[1]) == POLLOUT);
+	CHECK_EQ(0, ioctl32(ends[0], FLOWIPC_IOC_SHUTDOWN,
+			    &(struct flowipc_shutdown){}));
+	CHECK_EQ(-EPIPE, ioctl32(ends[0], FLOWIPC_IOC_KICK, &kick));
+	CHECK(poll_now(ends[1]) & POLLOUT);
 	CHECK_EQ(0, close32(ends[1]));
 	CHECK(poll_now(ends[0]) & POLLHUP);
+}
+
+static void use_eventfd(void)
+{
+	int ends[2], eventfd = call3(__NR_eventfd2, 0, 0, 0);
+	struct flowipc_bind_eventfd bind = {
+		.eventfd = eventfd, .events = SPACE,
+	};
+	struct flowipc_kick kick = { .events = SPACE };
+	__u64 count = 0;
+
+	CHECK(eventfd >= 0);
+	channel_create(ends);
+	CHECK_EQ(0, ioctl32(ends[1], FLOWIPC_IOC_BIND_EVENTFD, &bind));
+	CHECK_EQ(0, ioctl32(ends[0], FLOWIPC_IOC_KICK, &kick));
+	CHECK_EQ(8, call3(__NR_read, eventfd, (long)&count, sizeof(count)));
+	CHECK(count == 1);
+	bind.eventfd = 1000;
+	CHECK_EQ(-EBADF, ioctl32(ends[1], FLOWIPC_IOC_BIND_EVENTFD, &bind));
 }
 
 static void use_strict(void)
@@ -373,6 +403,7 @@ static const struct {
 	{ "grant", use_grant },
 	{ "identity", use_identity },
 	{ "channel", use_channel },
+	{ "eventfd", use_eventfd },
 	{ "strict", use_strict },
 };
 

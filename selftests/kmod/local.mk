@@ -136,7 +136,6 @@ selftests_kmod_compat32_SOURCES = selftests/kmod/compat32.c selftests/kmod/compa
 selftests_kmod_compat32_CFLAGS = -std=gnu11 $(WARN_CFLAGS) $(FREESTANDING_32BIT)
 selftests_kmod_compat32_LDFLAGS = -all-static -no-pie
 endif
-EXTRA_DIST += selftests/kmod/compat32.c
 
 # The programs and run together in one directory, for who takes them elsewhere.
 kmod-selftests: $(kmod_selftests) $(kmod_selftests_32bit)

@@ -7,6 +7,7 @@
 #include <linux/io_uring.h>
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/uio.h>
 
 #include "harness.h"
@@ -215,6 +216,16 @@ static bool hold_an_epoll(void)
 	return !epoll_ctl(epoll, EPOLL_CTL_ADD, end, &event);
 }
 
+static bool hold_a_bound_eventfd(void)
+{
+	struct flowipc_bind_eventfd bind = {
+		.eventfd = eventfd(0, 0), .events = MESSAGE | HUP,
+	};
+
+	return !ioctl(lone_end(), FLOWIPC_IOC_BIND_EVENTFD, &bind) &&
+	       !close(bind.eventfd);
+}
+
 static bool hold_one_in_flight(void)
 {
 	int sockets[2], claim = lone_claim();
@@ -247,7 +258,8 @@ static bool hold_all_of_it(void)
 	return hold_the_device() && hold_a_region() && hold_a_grant() &&
 	       hold_a_claim() && hold_a_mapping() && hold_a_mapping_of_a_claim() &&
 	       hold_a_part_of_a_strict_mapping() && hold_an_end() &&
-	       hold_a_waiter() && hold_an_epoll() && hold_one_in_flight() && hold_one_in_a_cycle();
+	       hold_a_waiter() && hold_an_epoll() && hold_a_bound_eventfd() &&
+	       hold_one_in_flight() && hold_one_in_a_cycle();
 }
 
 static const struct {
@@ -265,6 +277,7 @@ static const struct {
 	{ "a waiter", hold_a_waiter },
 	{ "a poll", hold_a_poll },
 	{ "an epoll", hold_an_epoll },
+	{ "a bound eventfd", hold_a_bound_eventfd },
 	{ "one in flight", hold_one_in_flight },
 	{ "one in a cycle", hold_one_in_a_cycle },
 	{ "a registered file", hold_a_registered_file },
@@ -368,6 +381,29 @@ TEST(unload_does_not_wait_for_a_page_in_a_pipe)
 	EXPECT_STREQ("still there", text);
 	close(ends[0]);
 	close(ends[1]);
+	ASSERT_TRUE(load());
+}
+
+/* Nor for an eventfd, or an epoll, that knew one. */
+TEST(unload_does_not_wait_for_an_eventfd_that_was_bound)
+{
+	struct flowipc_bind_eventfd bind = { .events = MESSAGE | HUP };
+	struct epoll_event event = { .events = EPOLLIN };
+	int epoll = epoll_create1(EPOLL_CLOEXEC), end;
+
+	if (!getenv("FLOWIPC_KO"))
+		SKIP(return, "FLOWIPC_KO does not say which file to load again");
+
+	end = lone_end();
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, end, &event));
+	bind.eventfd = eventfd(0, EFD_NONBLOCK);
+	ASSERT_EQ(0, ioctl(end, FLOWIPC_IOC_BIND_EVENTFD, &bind));
+	ASSERT_TRUE(is_refused());
+	ASSERT_EQ(0, close(end));
+	ASSERT_TRUE(EVENTUALLY(!unload()));
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	close(bind.eventfd);
+	close(epoll);
 	ASSERT_TRUE(load());
 }
 
