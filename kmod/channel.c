@@ -327,6 +327,8 @@ static long channel_ioctl(struct file *file, unsigned int cmd,
 		return flowipc_peer_claim(end, uarg);
 	case FLOWIPC_IOC_PEER:
 		return flowipc_peer_tell(channel_peer(end), uarg);
+	case FLOWIPC_IOC_UNSEAL:
+		return flowipc_seal_unseal(end, uarg);
 	default:
 		return -ENOTTY;
 	}
@@ -361,6 +363,8 @@ static int channel_release(struct inode *inode, struct file *file)
 	struct channel_end *end = file->private_data;
 
 	atomic_or(CHANNEL_CLOSED, &end->state);
+	/* Before the hang-up, so that who hears it can count on it. */
+	flowipc_seal_release(end);
 	channel_raise(channel_peer(end), FLOWIPC_EVENT_HUP);
 	flowipc_eventfd_release(end);
 	channel_put(end->channel);
@@ -376,6 +380,13 @@ static const struct file_operations channel_fops = {
 	.release	= channel_release,
 	.show_fdinfo	= flowipc_channel_show_fdinfo,
 };
+
+/* The end opposite to that of @file; NULL if @file is something else. */
+struct channel_end *flowipc_channel_peer_of_file(struct file *file)
+{
+	return file->f_op == &channel_fops ?
+	       channel_peer(file->private_data) : NULL;
+}
 
 static struct channel *channel_alloc(void)
 {
@@ -398,6 +409,7 @@ static struct channel *channel_alloc(void)
 		channel->ends[i].channel = channel;
 		init_waitqueue_head(&channel->ends[i].wait);
 		spin_lock_init(&channel->ends[i].eventfd_lock);
+		INIT_LIST_HEAD(&channel->ends[i].seals);
 	}
 
 	return channel;

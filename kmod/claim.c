@@ -22,6 +22,7 @@
 
 #include "compat.h"
 #include "flowipc.h"
+#include "range.h"
 
 bool flowipc_claim_is_revoked(const struct claim *claim)
 {
@@ -35,12 +36,10 @@ bool flowipc_claim_is_revoked(const struct claim *claim)
 bool flowipc_claim_permits(const struct claim *claim,
 			   const struct vm_fault *vmf)
 {
-	const pgoff_t first = claim->grant->offset >> PAGE_SHIFT;
-	const pgoff_t pages = claim->grant->length >> PAGE_SHIFT;
-
 	return !flowipc_claim_is_revoked(claim) &&
 	       claim->mm == vmf->vma->vm_mm &&
-	       vmf->pgoff >= first && vmf->pgoff - first < pages;
+	       range_has_pages(claim->grant->offset, claim->grant->length,
+			       vmf->pgoff, 1);
 }
 
 static int claim_mmap(struct file *file, struct vm_area_struct *vma)

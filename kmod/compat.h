@@ -79,4 +79,15 @@ static inline void compat_eventfd_signal(struct eventfd_ctx *eventfd)
 #define COMPAT_HAVE_HUGE	false
 #endif
 
+/*
+ * The order of the largest block of a SEALABLE region. Since 6.14 a page table
+ * that is empty may be freed under mmap_lock held for reading, so it cannot
+ * keep the core from mapping a whole block: see mapping_split().
+ */
+#ifdef CONFIG_PT_RECLAIM
+#define COMPAT_SEALABLE_ORDER	(COMPAT_HUGE_ORDER ? COMPAT_HUGE_ORDER - 1 : 0)
+#else
+#define COMPAT_SEALABLE_ORDER	COMPAT_HUGE_ORDER
+#endif
+
 #endif /* FLOWIPC_COMPAT_H */

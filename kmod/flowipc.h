@@ -13,12 +13,17 @@
  *
  * A channel is shared by the files of its two ends.
  *
- * Lock order: mmap_lock, then a folio's lock; region->lock, then a folio's
- * lock, i_mmap_rwsem or a wait queue's lock. region->lock is never taken under
- * mmap_lock, and no user memory is touched under it, so a page fault cannot
- * deadlock on it. ->release takes it, which is safe: fput() puts ->release off
- * until the task returns to user space, so munmap() does not run it under
- * mmap_lock.
+ * A seal belongs to a region and to a channel end, without keeping either: it
+ * ends with the first of them that goes.
+ *
+ * Lock order: mmap_lock or region->lock, then the invalidate_lock of the
+ * region's page cache, then a folio's lock, then i_mmap_rwsem or the lock of
+ * the seals; those of wait queues and of the accounts are leaves.
+ *
+ * region->lock is never taken under mmap_lock, and no user memory is touched
+ * under it, so a page fault cannot deadlock on it. ->release takes it, which is
+ * safe: fput() puts ->release off until the task returns to user space, so
+ * munmap() does not run it under mmap_lock.
  */
 #ifndef FLOWIPC_H
 #define FLOWIPC_H
@@ -31,7 +36,7 @@
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
-#include <linux/spinlock.h>
+#include <linux/rbtree_types.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -96,6 +101,9 @@ struct memory_charge {
  * @told:       what REGION_INFO has told of @claimed and @dropped, added
  * @abandoned:  the owner's file is gone
  * @wait:       pollers of the owner's file
+ * @seals:      set of struct seal by their pages; protected, as is the count,
+ *              as in seal.c
+ * @seal_count: how many they are
  */
 struct region {
 	struct inode		*inode;
@@ -115,6 +123,8 @@ struct region {
 	u64			told;
 	bool			abandoned;
 	wait_queue_head_t	wait;
+	struct rb_root_cached	seals;
+	u32			seal_count;
 };
 
 /**
@@ -187,6 +197,10 @@ struct claim {
  * @eventfd:        the bound eventfd, NULL for none
  * @eventfd_events: the events which signal it
  * @claimer:        NULL, then set once and for ever
+ * @seals:          of struct seal, those this end may break; all of them is
+ *                  protected as in seal.c
+ * @seal_count:     how many they are
+ * @last_seal_id:   number of the latest of them
  *
  * The ends are used by two processors at once, so they share no cache line.
  */
@@ -198,6 +212,9 @@ struct channel_end {
 	struct eventfd_ctx	*eventfd;
 	u32			eventfd_events;
 	struct identity		*claimer;
+	struct list_head	seals;
+	u32			seal_count;
+	u64			last_seal_id;
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -275,6 +292,16 @@ void flowipc_revoke_expired(struct region *region);
 
 /* channel.c */
 long flowipc_channel_create(struct flowipc_channel_create __user *uarg);
+struct channel_end *flowipc_channel_peer_of_file(struct file *file);
+
+/* seal.c */
+long flowipc_seal_create(struct region *region,
+			 struct flowipc_seal __user *uarg);
+long flowipc_seal_unseal(struct channel_end *holder,
+			 struct flowipc_unseal __user *uarg);
+void flowipc_seal_release(struct channel_end *holder);
+void flowipc_seal_destroy(struct region *region);
+bool flowipc_seal_covers(struct region *region, pgoff_t first, pgoff_t last);
 
 /* eventfd.c */
 long flowipc_eventfd_bind(struct channel_end *end,

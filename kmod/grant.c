@@ -19,6 +19,7 @@
 #include <linux/uidgid.h>
 
 #include "flowipc.h"
+#include "range.h"
 
 #define GRANT_RIGHTS	(FLOWIPC_RIGHT_READ | FLOWIPC_RIGHT_WRITE)
 #define GRANT_FLAGS	(FLOWIPC_GRANT_UID | FLOWIPC_GRANT_GID | \
@@ -119,10 +120,7 @@ static int grant_check(const struct region *region,
 	if (arg->rights & ~GRANT_RIGHTS || !(arg->rights & FLOWIPC_RIGHT_READ))
 		return -EINVAL;
 
-	if (!arg->length || !PAGE_ALIGNED(arg->offset | arg->length))
-		return -EINVAL;
-	if (arg->offset > region->size ||
-	    arg->length > region->size - arg->offset)
+	if (!range_is_valid(arg->offset, arg->length, region->size))
 		return -EINVAL;
 
 	if (!(arg->flags & FLOWIPC_GRANT_UID) && arg->uid)

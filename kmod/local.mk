@@ -20,7 +20,9 @@ kmod_sources = \
 	kmod/peer.c \
 	kmod/probe.sh \
 	kmod/quota.h \
+	kmod/range.h \
 	kmod/region.c \
+	kmod/seal.c \
 	kmod/revoke.c \
 	kmod/uapi/linux/flowipc.h
 

@@ -134,6 +134,7 @@ static long device_query(struct flowipc_query __user *uarg)
 		       FLOWIPC_FEATURE_GRANT_MANY |
 		       FLOWIPC_FEATURE_EVENTFD |
 		       FLOWIPC_FEATURE_PEER |
+		       FLOWIPC_FEATURE_SEAL |
 		       FLOWIPC_FEATURE_STRICT;
 	if (COMPAT_HAVE_HUGE)
 		arg.features |= FLOWIPC_FEATURE_HUGE;

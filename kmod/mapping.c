@@ -22,6 +22,7 @@
 
 #include "compat.h"
 #include "flowipc.h"
+#include "range.h"
 
 /* The region's own file may always map, that of a claim as it permits. */
 static bool mapping_permits(const struct vm_fault *vmf)
@@ -43,15 +44,33 @@ static vm_fault_t mapping_insert(struct vm_fault *vmf, struct folio *folio)
 	return vmf_insert_pfn(vmf->vma, vmf->address, page_to_pfn(page));
 }
 
+/*
+ * Returns the folio locked and counted. The count makes SEAL wait, so while it
+ * is at work on a SEALABLE region no fault gets that far.
+ */
+static struct folio *mapping_lock_folio(struct region *region, pgoff_t index)
+{
+	struct address_space *mapping = region->inode->i_mapping;
+	struct folio *folio;
+
+	if (!(region->flags & FLOWIPC_REGION_SEALABLE))
+		return filemap_lock_folio(mapping, index);
+
+	filemap_invalidate_lock_shared(mapping);
+	folio = filemap_lock_folio(mapping, index);
+	filemap_invalidate_unlock_shared(mapping);
+
+	return folio;
+}
+
 static vm_fault_t mapping_fault(struct vm_fault *vmf)
 {
-	struct inode *inode = file_inode(vmf->vma->vm_file);
-	struct region *region = inode->i_private;
+	struct region *region = file_inode(vmf->vma->vm_file)->i_private;
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 	struct folio *folio;
 
 	/* NULL, or an error on newer kernels: a page lost to memory failure. */
-	folio = filemap_lock_folio(inode->i_mapping, vmf->pgoff);
+	folio = mapping_lock_folio(region, vmf->pgoff);
 	if (IS_ERR_OR_NULL(folio))
 		return VM_FAULT_SIGBUS;
 
@@ -74,28 +93,80 @@ unlock:
 	return ret;
 }
 
+/*
+ * Of a block of which a page is sealed, the core must not map another page with
+ * the whole block, writable. It does not where there is a page table already.
+ */
+static bool mapping_split(const struct vm_fault *vmf, struct folio *folio)
+{
+	struct region *region = file_inode(vmf->vma->vm_file)->i_private;
+
+	if (!folio_test_large(folio) || !pmd_none(*vmf->pmd) ||
+	    !flowipc_seal_covers(region, folio->index,
+				 folio_next_index(folio) - 1))
+		return true;
+
+	return !apply_to_page_range(vmf->vma->vm_mm, vmf->address & PAGE_MASK,
+				    PAGE_SIZE, NULL, NULL);
+}
+
+/*
+ * A page of a SEALABLE region is about to become writable. For a write to a
+ * page that was not mapped, the core calls ->fault, lets go of the folio, and
+ * comes here, so all is to be asked again.
+ */
+static vm_fault_t mapping_mkwrite(struct vm_fault *vmf)
+{
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+	struct folio *folio = page_folio(vmf->page);
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+
+	folio_lock(folio);
+	/* Lost to memory failure meanwhile: ->fault will tell. */
+	if (folio->mapping != inode->i_mapping) {
+		ret = VM_FAULT_NOPAGE;
+		goto unlock;
+	}
+
+	if (!mapping_permits(vmf) ||
+	    flowipc_seal_covers(inode->i_private, vmf->pgoff, vmf->pgoff))
+		goto unlock;
+
+	if (!mapping_split(vmf, folio)) {
+		ret = VM_FAULT_OOM;
+		goto unlock;
+	}
+
+	return VM_FAULT_LOCKED;
+
+unlock:
+	folio_unlock(folio);
+
+	return ret;
+}
+
 static const struct vm_operations_struct mapping_vm_ops = {
-	.fault	= mapping_fault,
+	.fault		= mapping_fault,
+};
+
+static const struct vm_operations_struct mapping_sealable_vm_ops = {
+	.fault		= mapping_fault,
+	.page_mkwrite	= mapping_mkwrite,
 };
 
 /*
  * What holds for every mapping, of a region or of a claim: shared, and inside
- * [offset, offset + length). No sum is made of what the caller gave, so there
- * is none to wrap around.
+ * [offset, offset + length).
  */
 int flowipc_region_mmap(struct vm_area_struct *vma, u64 offset, u64 length)
 {
 	const struct region *region = file_inode(vma->vm_file)->i_private;
-	const pgoff_t first = offset >> PAGE_SHIFT;
-	const pgoff_t pages = length >> PAGE_SHIFT;
 
 	/* VM_SHARED is not set for a descriptor that cannot write. */
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 
-	if (vma->vm_pgoff < first || vma->vm_pgoff - first >= pages)
-		return -EINVAL;
-	if (vma_pages(vma) > pages - (vma->vm_pgoff - first))
+	if (!range_has_pages(offset, length, vma->vm_pgoff, vma_pages(vma)))
 		return -EINVAL;
 
 	/* mremap() cannot then grow it past the check above. */
@@ -107,7 +178,8 @@ int flowipc_region_mmap(struct vm_area_struct *vma, u64 offset, u64 length)
 	if (region->flags & FLOWIPC_REGION_STRICT)
 		compat_vma_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTDUMP);
 
-	vma->vm_ops = &mapping_vm_ops;
+	vma->vm_ops = region->flags & FLOWIPC_REGION_SEALABLE ?
+		      &mapping_sealable_vm_ops : &mapping_vm_ops;
 
 	return 0;
 }

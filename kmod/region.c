@@ -9,6 +9,7 @@
  * reclaim do not take them for a copy of something; the mapping is unevictable;
  * and they do not migrate.
  */
+#include <linux/bitops.h>
 #include <linux/file.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
@@ -24,7 +25,7 @@
 #include "compat.h"
 #include "flowipc.h"
 
-#define REGION_FLAGS	FLOWIPC_REGION_STRICT
+#define REGION_FLAGS	(FLOWIPC_REGION_STRICT | FLOWIPC_REGION_SEALABLE)
 
 static atomic64_t last_region_id;
 
@@ -107,7 +108,9 @@ static int region_add_block(struct region *region, pgoff_t index,
 static int region_fill(struct region *region)
 {
 	const pgoff_t pages = region->size >> PAGE_SHIFT;
-	unsigned int top = COMPAT_HUGE_ORDER;
+	const unsigned int max = region->flags & FLOWIPC_REGION_SEALABLE ?
+				 COMPAT_SEALABLE_ORDER : COMPAT_HUGE_ORDER;
+	unsigned int top = max;
 	bool effort = true;
 	pgoff_t index = 0;
 
@@ -142,8 +145,8 @@ static int region_fill(struct region *region)
 
 		index += 1UL << order;
 		/* Perhaps there is one more huge block after all. */
-		if (IS_ALIGNED(index, 1UL << COMPAT_HUGE_ORDER))
-			top = COMPAT_HUGE_ORDER;
+		if (IS_ALIGNED(index, 1UL << max))
+			top = max;
 	}
 
 	return 0;
@@ -161,6 +164,7 @@ static struct region *region_alloc(u64 size, u32 flags)
 	region->id = atomic64_inc_return(&last_region_id);
 	region->size = size;
 	region->flags = flags;
+	region->seals = RB_ROOT_CACHED;
 	mutex_init(&region->lock);
 	INIT_LIST_HEAD(&region->grants);
 	INIT_LIST_HEAD(&region->claims);
@@ -191,6 +195,7 @@ void flowipc_region_destroy(struct region *region)
 	WARN_ON_ONCE(!list_empty(&region->grants));
 	WARN_ON_ONCE(!list_empty(&region->claims));
 
+	flowipc_seal_destroy(region);
 	flowipc_memory_uncharge(&region->charge);
 	flowipc_account_put(region->account);
 	mutex_destroy(&region->lock);
@@ -288,7 +293,7 @@ static long region_info(struct region *region,
 	arg.huge_bytes = region->huge_bytes;
 	arg.id = region->id;
 	arg.region_flags = region->flags;
-	arg.seals = 0;
+	arg.seals = READ_ONCE(region->seal_count);
 
 	if (copy_to_user(uarg, &arg, sizeof(arg)))
 		return -EFAULT;
@@ -314,6 +319,8 @@ static long region_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return flowipc_grant_next(region, uarg);
 	case FLOWIPC_IOC_CLAIM_NEXT:
 		return flowipc_claim_next(region, uarg);
+	case FLOWIPC_IOC_SEAL:
+		return flowipc_seal_create(region, uarg);
 	default:
 		return -ENOTTY;
 	}
@@ -401,7 +408,8 @@ long flowipc_region_create(struct flowipc_region_create __user *uarg)
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
 
-	if (arg.flags & ~REGION_FLAGS || arg.reserved)
+	if (arg.flags & ~REGION_FLAGS || hweight32(arg.flags) > 1 ||
+	    arg.reserved)
 		return -EINVAL;
 	if (!arg.size || !PAGE_ALIGNED(arg.size))
 		return -EINVAL;

@@ -30,6 +30,7 @@ kmod_selftests = \
 	selftests/kmod/peer \
 	selftests/kmod/region \
 	selftests/kmod/revoke \
+	selftests/kmod/seal \
 	selftests/kmod/shutdown \
 	selftests/kmod/strict \
 	selftests/kmod/unload
@@ -115,6 +116,10 @@ selftests_kmod_region_LDFLAGS = $(kmod_selftests_ldflags)
 selftests_kmod_revoke_SOURCES = selftests/kmod/revoke.c $(kmod_selftests_headers)
 selftests_kmod_revoke_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_revoke_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_seal_SOURCES = selftests/kmod/seal.c selftests/kmod/pin.h $(kmod_selftests_headers)
+selftests_kmod_seal_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_seal_LDFLAGS = $(kmod_selftests_ldflags)
 
 selftests_kmod_shutdown_SOURCES = selftests/kmod/shutdown.c selftests/kmod/channel.h $(kmod_selftests_headers)
 selftests_kmod_shutdown_CFLAGS = $(kmod_selftests_cflags)

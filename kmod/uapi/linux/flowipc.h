@@ -252,8 +252,9 @@ struct flowipc_revoke {
  *
  * EINVAL unaligned, empty or beyond the region, or @channel_fd is not a
  * channel end; EBADF @channel_fd is not a descriptor; EOPNOTSUPP the region is
- * not SEALABLE; EPIPE the other end is closed; EBUSY pages of the range are
- * held for I/O (O_DIRECT, vmsplice, io_uring), which a seal would not stop;
+ * not SEALABLE; EPIPE the other end is closed; EBUSY pages of the range, or of
+ * a block of memory that it has a part of, are held for I/O (O_DIRECT, vmsplice,
+ * io_uring), which a seal would not stop;
  * EDQUOT max_objects_per_user would be exceeded; EINTR a fatal signal; ENOMEM.
  */
 struct flowipc_seal {
