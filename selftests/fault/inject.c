@@ -54,27 +54,6 @@ struct injected {
 
 static int fail_nth = -1;
 
-/* All slabs but those of kmemleak, which says so if it has no memory. */
-static bool injection_choose_slabs(void)
-{
-	DIR *slabs = opendir("/sys/kernel/slab");
-	struct dirent *slab;
-	char path[320];
-
-	if (!slabs)
-		return false;
-	while ((slab = readdir(slabs))) {
-		if (!strncmp(slab->d_name, "kmemleak", 8))
-			continue;
-		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/failslab",
-			 slab->d_name);
-		write_text(path, "1");
-	}
-	closedir(slabs);
-
-	return write_text("/sys/kernel/debug/failslab/cache-filter", "Y");
-}
-
 /* Also those which sleep, and for memory of users; and no word in the log. */
 static bool injection_setup(void)
 {
@@ -102,7 +81,7 @@ static bool injection_setup(void)
 		return false;
 	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 
-	return injection_choose_slabs() && fail_nth >= 0;
+	return fail_nth >= 0;
 }
 
 static void injection_arm(unsigned int nth)
@@ -762,24 +741,6 @@ static int fdinfo_call(void)
 
 INJECT(fdinfo, .setup = claim_setup, .call = fdinfo_call,
        .undo = nothing_to_undo)
-
-static int fork_call(void)
-{
-	pid_t pid = fork();
-
-	if (!pid)
-		_exit(0);
-	if (pid > 0)
-		return reap(pid);
-
-	/* And fork's. */
-	if (errno == EAGAIN)
-		errno = ENOMEM;
-
-	return -1;
-}
-
-INJECT(fork, .setup = fault_claim_setup, .call = fork_call, .undo = mmap_undo)
 
 /* The end of an object cannot fail, so nothing in it may need what can. */
 static int release_call(void)
