@@ -16,7 +16,7 @@ module_sources()
 
 module_build()
 {
-	local source=$1 hash dir tmp compiler
+	local source=$1 hash dir tmp compiler debug=()
 	[ -e "$source/Kbuild" ] || die "no module source: $source/Kbuild is not there"
 	[ -e "$kernel_headers/Makefile" ] ||
 		die "no kernel headers: $kernel_headers/Makefile is not there"
@@ -51,17 +51,21 @@ module_build()
 	mkdir -p "$tmp"
 	(cd "$source" && module_sources | xargs -d '\n' cp --parents -t "$tmp")
 	say "building flowipc.ko for $kernel_release"
+	# What else these kernels are built with is for their own code alone.
+	[ -z "$module_debug" ] ||
+		debug=(FLOWIPC_DEBUG=1 KCOV_INSTRUMENT=y UBSAN_SANITIZE=y)
 	# BTF is made as for a user of 6.1, whose headers leave it to btf.sh.
 	if ! env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u ARCH -u KBUILD_OUTPUT \
 		make -C "$kernel_headers" M="$tmp" RESOLVE_BTFIDS=true \
 		PAHOLE=true \
-		${module_debug:+FLOWIPC_DEBUG=1} modules \
+		"${debug[@]}" modules \
 		>"$tmp/log" 2>&1 9>&-; then
 		cat "$tmp/log" >&2
 		die "flowipc.ko does not build for $kernel_release"
 	fi
 	grep -E '(warning|error):' "$tmp/log" >&2
-	sh "$tmp/btf.sh" "$tmp/flowipc.ko" "$kernel_headers" >&2 9>&-
+	[ ! -e "$tmp/btf.sh" ] ||
+		sh "$tmp/btf.sh" "$tmp/flowipc.ko" "$kernel_headers" >&2 9>&-
 	# The guest has no use for debug information, and boots faster without.
 	strip -g "$tmp"/*.ko
 	mv "$tmp" "$dir"

@@ -58,9 +58,12 @@ static void out_of_bounds(void)
 
 static void bad_index(void)
 {
-	unsigned int values[4] = { 1, 2, 3, 4 };
+	struct {
+		unsigned int values[4];
+		unsigned int others[4];
+	} both = {};
 
-	WRITE_ONCE(shared, values[hidden(5)]);
+	WRITE_ONCE(shared, both.values[hidden(5)]);
 }
 
 static void bad_shift(void)
@@ -71,7 +74,7 @@ static void bad_shift(void)
 static void sleep_under_spinlock(void)
 {
 	spin_lock(&spin_lock_held);
-	usleep_range(100, 200);
+	msleep(20);
 	spin_unlock(&spin_lock_held);
 }
 
