@@ -18,7 +18,7 @@ struct group {
 	size_t count;
 };
 
-/* Those of @group that follow @holding and belong to the same process. */
+/* What one process holds of a group. */
 struct holder {
 	const struct process *process;
 	const struct holding *const *holdings;
