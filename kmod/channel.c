@@ -26,14 +26,6 @@
 
 #include "flowipc.h"
 
-#define CHANNEL_BELLS	(FLOWIPC_EVENT_MESSAGE | FLOWIPC_EVENT_SPACE)
-
-/* A sleeper in WAIT, and the events in @mask it wakes for. */
-struct channel_waiter {
-	struct wait_queue_entry	entry;
-	__poll_t		mask;
-};
-
 static struct channel_end *channel_peer(const struct channel_end *end)
 {
 	struct channel *channel = end->channel;
@@ -41,7 +33,7 @@ static struct channel_end *channel_peer(const struct channel_end *end)
 	return &channel->ends[end == &channel->ends[0]];
 }
 
-static __poll_t channel_poll_mask(u32 events)
+__poll_t flowipc_poll_mask(u32 events)
 {
 	__poll_t mask = 0;
 
@@ -64,23 +56,15 @@ static bool channel_bells_valid(u32 events)
 
 /*
  * After @events were set in end->state, which is a full barrier, and had been
- * @state. Pairs with the barrier in prepare_to_wait() of channel_sleep() and
- * with smp_mb() in channel_poll(): either they see the bits, or we see that
- * they wait.
+ * @state. Pairs with the barrier of flowipc_sleeper_begin() and with smp_mb()
+ * in channel_poll(): either they see the bits, or we see that they wait.
  *
  * With @sync the caller is about to sleep.
  */
 static void channel_announce(struct channel_end *end, u32 events, u32 state,
 			     bool sync)
 {
-	if (waitqueue_active(&end->wait)) {
-		__poll_t mask = channel_poll_mask(events);
-
-		if (sync)
-			wake_up_interruptible_sync_poll(&end->wait, mask);
-		else
-			wake_up_poll(&end->wait, mask);
-	}
+	flowipc_sleepers_wake(end, events, sync);
 	if (unlikely(state & CHANNEL_BOUND))
 		flowipc_eventfd_signal(end, events);
 }
@@ -114,7 +98,7 @@ static int channel_ring(struct channel_end *end, u32 events, bool sync)
 }
 
 /* What ends a WAIT for the bells @events. */
-static u32 channel_answers(u32 events)
+u32 flowipc_answers(u32 events)
 {
 	if (events & FLOWIPC_EVENT_MESSAGE)
 		events |= FLOWIPC_EVENT_RDHUP;
@@ -126,7 +110,7 @@ static u32 channel_answers(u32 events)
 static u32 channel_take(struct channel_end *end, u32 events)
 {
 	int state = atomic_read(&end->state);
-	u32 answers = channel_answers(events);
+	u32 answers = flowipc_answers(events);
 	u32 taken;
 
 	do {
@@ -136,18 +120,6 @@ static u32 channel_take(struct channel_end *end, u32 events)
 	} while (!atomic_try_cmpxchg(&end->state, &state, state & ~events));
 
 	return taken;
-}
-
-static int channel_wake(struct wait_queue_entry *entry, unsigned int mode,
-			int flags, void *key)
-{
-	struct channel_waiter *waiter =
-		container_of(entry, struct channel_waiter, entry);
-
-	if (key && !(key_to_poll(key) & waiter->mask))
-		return 0;
-
-	return autoremove_wake_function(entry, mode, flags, key);
 }
 
 /*
@@ -172,33 +144,28 @@ static ktime_t *channel_expiry(u64 deadline_ns, ktime_t *expiry)
 static int channel_sleep(struct channel_end *end, u32 events, ktime_t *expiry,
 			 u32 *taken)
 {
-	struct channel_waiter waiter = {
-		.mask = channel_poll_mask(channel_answers(events)),
-	};
+	struct sleeper sleeper;
 	int err = 0;
 
-	init_wait(&waiter.entry);
-	waiter.entry.func = channel_wake;
-
+	flowipc_sleeper_begin(end, &sleeper, events);
 	for (;;) {
-		prepare_to_wait(&end->wait, &waiter.entry, TASK_INTERRUPTIBLE);
-
+		set_current_state(TASK_INTERRUPTIBLE);
 		*taken = channel_take(end, events);
-		if (*taken)
-			break;
-
-		/* So the last thing before giving up is a look. */
-		if (err)
+		/* With an error too, so the last thing before it is a look. */
+		if (*taken || err)
 			break;
 
 		if (signal_pending(current)) {
 			err = -ERESTARTSYS;
 			break;
 		}
-		if (!schedule_hrtimeout(expiry, HRTIMER_MODE_ABS))
+		if (!expiry)
+			schedule();
+		else if (!schedule_hrtimeout(expiry, HRTIMER_MODE_ABS))
 			err = -ETIMEDOUT;
 	}
-	finish_wait(&end->wait, &waiter.entry);
+	__set_current_state(TASK_RUNNING);
+	flowipc_sleeper_end(end, &sleeper);
 
 	return *taken ? 0 : err;
 }
@@ -342,7 +309,7 @@ static __poll_t channel_poll(struct file *file, poll_table *wait)
 	/* Pairs with the atomic operation before channel_announce(). */
 	smp_mb();
 
-	return channel_poll_mask(atomic_read(&end->state));
+	return flowipc_poll_mask(atomic_read(&end->state));
 }
 
 static void channel_put(struct channel *channel)

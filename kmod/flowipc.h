@@ -184,6 +184,9 @@ struct claim {
 	struct account		*account;
 };
 
+/* The events that a KICK can ring and a WAIT can take. */
+#define CHANNEL_BELLS	(FLOWIPC_EVENT_MESSAGE | FLOWIPC_EVENT_SPACE)
+
 /* In channel_end.state, besides FLOWIPC_EVENT_*: */
 #define CHANNEL_CLOSED	BIT(31)	/* this end is closed */
 #define CHANNEL_BOUND	BIT(30)	/* an eventfd is bound to it */
@@ -192,7 +195,9 @@ struct claim {
  * struct channel_end - what one end of a channel has to hear
  * @channel:        the channel
  * @state:          FLOWIPC_EVENT_* which are pending or hold here; CHANNEL_*
- * @wait:           sleepers in WAIT and pollers of this end
+ * @sleeper:        the first process that sleeps in WAIT here: its task_struct,
+ *                  with the bells it waits for in the lowest bits; 0 for none
+ * @wait:           other sleepers in WAIT, and pollers of this end
  * @eventfd_lock:   protects @eventfd, @eventfd_events; a leaf among our locks
  * @eventfd:        the bound eventfd, NULL for none
  * @eventfd_events: the events which signal it
@@ -207,6 +212,7 @@ struct claim {
 struct channel_end {
 	struct channel		*channel;
 	atomic_t		state;
+	unsigned long		sleeper;
 	wait_queue_head_t	wait;
 	spinlock_t		eventfd_lock;
 	struct eventfd_ctx	*eventfd;
@@ -216,6 +222,18 @@ struct channel_end {
 	u32			seal_count;
 	u64			last_seal_id;
 } ____cacheline_aligned_in_smp;
+
+/**
+ * struct sleeper - a process that sleeps at an end, on its stack
+ * @first: it stands in end->sleeper
+ * @bells: what it waits for
+ * @entry: its place in the wait queue of the end, unless it is the first
+ */
+struct sleeper {
+	bool			first;
+	u32			bells;
+	struct wait_queue_entry	entry;
+};
 
 /**
  * struct channel - a doorbell
@@ -291,6 +309,8 @@ long flowipc_revoke(struct region *region, struct flowipc_revoke __user *uarg);
 void flowipc_revoke_expired(struct region *region);
 
 /* channel.c */
+__poll_t flowipc_poll_mask(u32 events);
+u32 flowipc_answers(u32 events);
 long flowipc_channel_create(struct flowipc_channel_create __user *uarg);
 struct channel_end *flowipc_channel_peer_of_file(struct file *file);
 
@@ -302,6 +322,13 @@ long flowipc_seal_unseal(struct channel_end *holder,
 void flowipc_seal_release(struct channel_end *holder);
 void flowipc_seal_destroy(struct region *region);
 bool flowipc_seal_covers(struct region *region, pgoff_t first, pgoff_t last);
+
+/* sleeper.c */
+void flowipc_sleeper_init(void);
+void flowipc_sleeper_begin(struct channel_end *end, struct sleeper *sleeper,
+			   u32 bells);
+void flowipc_sleeper_end(struct channel_end *end, struct sleeper *sleeper);
+void flowipc_sleepers_wake(struct channel_end *end, u32 events, bool sync);
 
 /* eventfd.c */
 long flowipc_eventfd_bind(struct channel_end *end,

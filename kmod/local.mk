@@ -24,6 +24,7 @@ kmod_sources = \
 	kmod/region.c \
 	kmod/seal.c \
 	kmod/revoke.c \
+	kmod/sleeper.c \
 	kmod/uapi/linux/flowipc.h
 
 EXTRA_DIST += $(kmod_sources) kmod/dkms.conf

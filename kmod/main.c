@@ -202,6 +202,8 @@ static_assert(sizeof(struct flowipc_unseal) == 16);
 
 static int __init flowipc_init(void)
 {
+	flowipc_sleeper_init();
+
 	return misc_register(&device);
 }
 module_init(flowipc_init);
