@@ -43,7 +43,7 @@ union argument {
 struct command {
 	unsigned int	number;
 	enum kind	kind;
-	void		(*fill)(struct act *act, const struct slot *slot,
+	void		(*fill)(struct act *act, struct slot *slot,
 				union argument *arg);
 	void		(*keep)(struct act *act, const struct slot *slot,
 				const union argument *arg);
@@ -65,6 +65,10 @@ static uint64_t id_pick(struct act *act)
 	return one_in(&act->dice, 4) ? roll(&act->dice, 8) :
 	       atomic_load(&ids[roll(&act->dice, IDS)]);
 }
+
+/* Seals, each with the descriptor of the end that may break it: 48 and 16 bits. */
+static atomic_ullong seals[IDS];
+static _Thread_local int seal_end;
 
 static uint64_t deadline_pick(struct act *act)
 {
@@ -116,7 +120,7 @@ static void who_pick(struct act *act, struct flowipc_identity *who)
 			 sizeof(path[0]);
 }
 
-static void region_create_fill(struct act *act, const struct slot *slot,
+static void region_create_fill(struct act *act, struct slot *slot,
 			       union argument *arg)
 {
 	unsigned int pages = 1 + roll(&act->dice, SMALL_PAGES);
@@ -139,12 +143,15 @@ static void region_create_keep(struct act *act, const struct slot *slot,
 static void channel_create_keep(struct act *act, const struct slot *slot,
 				const union argument *arg)
 {
+	const int *fd = arg->channel_create.fd;
+
 	(void)slot;
-	slots_put(act, KIND_CHANNEL, arg->channel_create.fd[0], 0, 0);
-	slots_put(act, KIND_CHANNEL, arg->channel_create.fd[1], 0, 0);
+	/* Each with the other one, which is found again when it is needed. */
+	slots_put(act, KIND_CHANNEL, fd[0], fd[1], 0);
+	slots_put(act, KIND_CHANNEL, fd[1], fd[0], 0);
 }
 
-static void grant_fill(struct act *act, const struct slot *slot,
+static void grant_fill(struct act *act, struct slot *slot,
 		       union argument *arg)
 {
 	struct flowipc_grant *grant = &arg->grant;
@@ -174,7 +181,7 @@ static void grant_keep(struct act *act, const struct slot *slot,
 		  arg->grant.length / PAGE_BYTES);
 }
 
-static void revoke_fill(struct act *act, const struct slot *slot,
+static void revoke_fill(struct act *act, struct slot *slot,
 			union argument *arg)
 {
 	struct slot grant;
@@ -199,14 +206,14 @@ static void revoke_fill(struct act *act, const struct slot *slot,
 	}
 }
 
-static void grant_next_fill(struct act *act, const struct slot *slot,
+static void grant_next_fill(struct act *act, struct slot *slot,
 			    union argument *arg)
 {
 	(void)slot;
 	arg->grant_next.id = one_in(&act->dice, 2) ? 0 : id_pick(act);
 }
 
-static void claim_next_fill(struct act *act, const struct slot *slot,
+static void claim_next_fill(struct act *act, struct slot *slot,
 			    union argument *arg)
 {
 	(void)slot;
@@ -214,21 +221,25 @@ static void claim_next_fill(struct act *act, const struct slot *slot,
 	who_pick(act, &arg->claim_next.who);
 }
 
-static void seal_fill(struct act *act, const struct slot *slot,
+static void seal_fill(struct act *act, struct slot *slot,
 		      union argument *arg)
 {
 	struct slot channel;
 
 	window_pick(act, slot, &arg->seal.offset, &arg->seal.length);
-	arg->seal.channel_fd = slots_find(act, KIND_CHANNEL, &channel) ?
-			       channel.fd : -1;
+	arg->seal.channel_fd = -1;
+	if (slots_find(act, KIND_CHANNEL, &channel)) {
+		arg->seal.channel_fd = channel.fd;
+		seal_end = channel.first;
+	}
 }
 
 static void seal_keep(struct act *act, const struct slot *slot,
 		      const union argument *arg)
 {
-	(void)act, (void)slot;
-	id_keep(arg->seal.id);
+	(void)slot;
+	atomic_store(&seals[roll(&act->dice, IDS)],
+		     arg->seal.id << 16 | (unsigned int)seal_end);
 }
 
 static void claim_keep(struct act *act, const struct slot *slot,
@@ -240,14 +251,14 @@ static void claim_keep(struct act *act, const struct slot *slot,
 		  arg->claim.length / PAGE_BYTES);
 }
 
-static void kick_fill(struct act *act, const struct slot *slot,
+static void kick_fill(struct act *act, struct slot *slot,
 		      union argument *arg)
 {
 	(void)slot;
 	arg->kick.events = bells_pick(act);
 }
 
-static void wait_fill(struct act *act, const struct slot *slot,
+static void wait_fill(struct act *act, struct slot *slot,
 		      union argument *arg)
 {
 	(void)slot;
@@ -255,7 +266,7 @@ static void wait_fill(struct act *act, const struct slot *slot,
 	arg->wait.deadline_ns = deadline_pick(act);
 }
 
-static void kick_and_wait_fill(struct act *act, const struct slot *slot,
+static void kick_and_wait_fill(struct act *act, struct slot *slot,
 			       union argument *arg)
 {
 	(void)slot;
@@ -264,7 +275,7 @@ static void kick_and_wait_fill(struct act *act, const struct slot *slot,
 	arg->kick_and_wait.deadline_ns = deadline_pick(act);
 }
 
-static void bind_eventfd_fill(struct act *act, const struct slot *slot,
+static void bind_eventfd_fill(struct act *act, struct slot *slot,
 			      union argument *arg)
 {
 	struct slot eventfd;
@@ -277,18 +288,22 @@ static void bind_eventfd_fill(struct act *act, const struct slot *slot,
 	}
 }
 
-static void peer_fill(struct act *act, const struct slot *slot,
+static void peer_fill(struct act *act, struct slot *slot,
 		      union argument *arg)
 {
 	(void)slot;
 	who_pick(act, &arg->peer.who);
 }
 
-static void unseal_fill(struct act *act, const struct slot *slot,
+static void unseal_fill(struct act *act, struct slot *slot,
 			union argument *arg)
 {
-	(void)slot;
-	arg->unseal.id = id_pick(act);
+	unsigned long long seal = atomic_load(&seals[roll(&act->dice, IDS)]);
+	bool at_its_end = !one_in(&act->dice, 4);
+
+	arg->unseal.id = seal >> 16;
+	if (seal && at_its_end)
+		slot->fd = seal & 0xffff;
 }
 
 /* Where arguments lie that are not where they should. */
