@@ -4,8 +4,11 @@
  * read, sums that wrap around, words that are shared with an attacker, bytes
  * that nobody filled in.
  */
+#include <linux/perf_event.h>
 #include <stddef.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/time.h>
 
 #include "harness.h"
 #include "attack.h"
@@ -198,7 +201,13 @@ TEST_F(attack, flip_the_flags_of_a_claim)
 
 static int poll_bells(int end)
 {
-	return poll_now(end, POLLIN | POLLOUT | POLLRDHUP);
+	int events;
+
+	do {
+		events = poll_now(end, POLLIN | POLLOUT | POLLRDHUP);
+	} while (events == -1 && errno == EINTR);
+
+	return events;
 }
 
 TEST_F(attack, flip_the_bells_of_a_kick)
@@ -287,6 +296,38 @@ TEST_F(attack, flip_which_eventfd_is_bound)
 	EXPECT_EQ(1, count);
 }
 
+TEST_F(attack, flip_the_range_of_a_seal)
+{
+	int region = region_create_as(self->device, SIZE, FLOWIPC_REGION_SEALABLE);
+	const struct flowipc_seal good = {
+		.offset = PAGE, .length = PAGE, .channel_fd = self->ends[0],
+	};
+	const struct flowipc_seal evil = {
+		.offset = 3 * PAGE, .length = -PAGE, .flags = ~0U, .channel_fd = -1,
+	};
+	struct flip flip = {
+		.fd = region, .command = FLOWIPC_IOC_SEAL,
+		.good = &good, .evil = &evil,
+	};
+	char *memory = map(region, SIZE, PROT_READ | PROT_WRITE);
+	struct flowipc_seal out;
+	int page;
+
+	need_traps();
+	ASSERT_NE(MAP_FAILED, memory);
+	for (flip.cut = 8; flip.cut < sizeof(good); flip.cut += 8) {
+		struct flowipc_unseal unseal;
+
+		ASSERT_EQ(0, flip_during(&flip, &out));
+		for (page = 0; page < 16; page++)
+			EXPECT_EQ(page == 1 ? SIGBUS : 0,
+				  touch_write(memory + page * PAGE));
+		unseal = (struct flowipc_unseal){ .id = out.id };
+		ASSERT_EQ(0, ioctl(self->ends[1], FLOWIPC_IOC_UNSEAL, &unseal));
+		EXPECT_EQ(0, touch_write(memory + PAGE));
+	}
+}
+
 /* The path goes where the argument said first, and no further. */
 TEST_F(attack, flip_where_the_path_is_put)
 {
@@ -341,8 +382,16 @@ static void scribble_over(void *argument)
 		evil[(seed >> 16) % ARRAY_SIZE(evil)];
 }
 
+static void interrupt(int signal)
+{
+	(void)signal;
+}
+
 TEST_F(attack, flip_all_arguments_at_random)
 {
+	/* A deadline may become one that is far away. */
+	const struct itimerval often = { { 0, 10000 }, { 0, 10000 } };
+	const struct sigaction action = { .sa_handler = interrupt };
 	char *argument = pages_alloc(1);
 	struct scribble scribble = { (uint32_t *)argument, 12 };
 	uint64_t used = used_total_bytes(self->device);
@@ -353,8 +402,10 @@ TEST_F(attack, flip_all_arguments_at_random)
 
 	ASSERT_NE(MAP_FAILED, argument);
 	before = count_fds();
+	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &often, NULL));
 	ASSERT_TRUE(storm_start(&storm, scribble_over, &scribble));
-	for (round = 0; round < 20000; round++) {
+	for (round = 0; round < 5000; round++) {
 		/* Most of the time it is close to what is accepted. */
 		if (round % 2)
 			memset(argument, 0, 48);
@@ -452,7 +503,7 @@ TEST_F(attack, scribble_over_shared_words_during_kick_and_poll)
 	ASSERT_NE(MAP_FAILED, memory);
 	ASSERT_TRUE(storm_start(&storm, scribble_over, &scribble));
 	/* Whatever ring the memory holds: readiness comes from kicks alone. */
-	for (round = 0; round < 20000; round++) {
+	for (round = 0; round < 5000; round++) {
 		uint32_t bell = round % 2 ? MESSAGE : SPACE;
 
 		ASSERT_EQ(0, poll_bells(self->ends[1]));
@@ -466,27 +517,36 @@ TEST_F(attack, scribble_over_shared_words_during_kick_and_poll)
 
 /*
  * Class 13, bytes that nobody filled in. The kernel's stack is filled with a
- * pattern first, by calls that copy the caller's bytes to it; then each ioctl
- * is made with two patterns. A byte that differs came from there. And nothing
+ * pattern first, by calls that copy the caller's bytes to it; and every byte
+ * that comes back must be the one that belongs there, with any pattern. Nothing
  * is written beyond the structure.
  */
 static void poison_stack(int pattern)
 {
+	struct perf_event_attr event;
 	struct pollfd fds[30];
 	char bytes[512];
 	fd_set sets[3];
+	size_t i;
 
 	memset(bytes, pattern, sizeof(bytes));
-	memset(fds, pattern, sizeof(fds));
-	/* Negative: none of them is looked at. */
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		fds[i].fd = (int)(0x80000000U | (uint32_t)fds[i].fd);
-	poll(fds, ARRAY_SIZE(fds), 0);
-	sendto(STDOUT_FILENO, NULL, 0, 0, (struct sockaddr *)bytes, 128);
 	memset(sets, pattern, sizeof(sets));
-	select(320, &sets[0], &sets[1], &sets[2], &(struct timeval){});
-	prctl(PR_SET_NAME, bytes);
+	memset(fds, pattern, sizeof(fds));
+	memset(&event, pattern, sizeof(event));
+	event.size = sizeof(event);
+	/* Negative: none of them is looked at. */
+	for (i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i].fd = (int)(0x80000000U | (uint32_t)fds[i].fd);
+
+	/* Each has its copy at another depth; what they answer is all the same. */
+	poll(fds, ARRAY_SIZE(fds), 0);
 	ppoll(fds, ARRAY_SIZE(fds), &(struct timespec){}, NULL);
+	select(320, &sets[0], &sets[1], &sets[2], &(struct timeval){});
+	sendto(STDOUT_FILENO, NULL, 0, 0, (struct sockaddr *)bytes, 128);
+	syscall(SYS_rt_sigqueueinfo, getpid(), 0, bytes);
+	syscall(SYS_perf_event_open, &event, 0, -1, -1, 0);
+	syscall(SYS_bpf, -1, bytes, 64);
+	prctl(PR_SET_NAME, bytes);
 }
 
 #define LEAK_ROOM	256
@@ -509,81 +569,138 @@ static void leak_call(int fd, unsigned int command, const void *in,
 /* Some kernels put each call at another place of the stack. */
 #define LEAK_ROUNDS	16
 
+/* Takes the number at @offset out of @out. */
+static uint64_t leak_number(char *out, size_t offset)
+{
+	uint64_t number;
+
+	memcpy(&number, out + offset, sizeof(number));
+	memset(out + offset, 0, sizeof(number));
+
+	return number;
+}
+
 /*
- * @counts is the offset of a number that is one more each time, or -1; @fds is
- * the offset of @fd_count descriptors, which are closed.
+ * @want is what must come back, every byte of it; descriptors and numbers are
+ * 0 there. @number is the offset of a number that is one more each time, or -1;
+ * @fds is the offset of @fd_count descriptors.
  */
 static void leak_check(int fd, unsigned int command, const void *in,
-		       int counts, int fds, int fd_count)
+		       const void *want, int number, int fds, int fd_count)
 {
-	char first[LEAK_ROOM], out[LEAK_ROOM];
-	uint64_t number, last = 0;
+	uint64_t now, last = 0;
+	char out[LEAK_ROOM];
 	int round, i, made;
 
 	for (round = 0; round < LEAK_ROUNDS; round++) {
 		leak_call(fd, command, in, round % 2 ? 0x5a : 0xa5, out);
-		if (counts >= 0) {
-			memcpy(&number, out + counts, sizeof(number));
-			memset(out + counts, 0, sizeof(number));
+		if (number >= 0) {
+			now = leak_number(out, number);
 			if (round)
-				EXPECT_EQ(last + 1, number);
-			last = number;
+				EXPECT_EQ(last + 1, now);
+			last = now;
 		}
 		for (i = 0; i < fd_count; i++) {
 			memcpy(&made, out + fds + 4 * i, sizeof(made));
 			ASSERT_EQ(0, close(made));
+			memset(out + fds + 4 * i, 0, sizeof(made));
 		}
-		if (!round)
-			memcpy(first, out, sizeof(first));
 		for (i = 0; i < (int)_IOC_SIZE(command); i++) {
-			if (first[i] == out[i])
+			if (((const char *)want)[i] == out[i])
 				continue;
 			printf("# command %#x, byte %d\n", _IOC_NR(command), i);
-			ASSERT_EQ(first[i], out[i]);
+			ASSERT_EQ(((const char *)want)[i], out[i]);
 		}
 	}
 }
 
-TEST_F(attack, read_what_the_kernel_left_on_its_stack)
+TEST_F(attack, read_what_the_kernel_left_on_its_stack_while_making)
 {
-	const struct flowipc_query query = {};
 	const struct flowipc_region_create region = { .size = PAGE };
 	const struct flowipc_channel_create channel = {};
 	const struct flowipc_grant grant = { .length = PAGE, .rights = READ };
-	const struct flowipc_region_info info = {};
-	const struct flowipc_grant_next grant_next = {};
-	const struct flowipc_claim_next claim_next = {};
 	const struct flowipc_claim claim = {};
+	const struct flowipc_claim claimed = {
+		.rights = READ, .offset = 2 * PAGE, .length = PAGE,
+		.region_size = SIZE,
+	};
+	struct flowipc_query query = {};
+
+	/* The limits are whatever they are, and the same the next time. */
+	ASSERT_EQ(0, ioctl(self->device, FLOWIPC_IOC_QUERY, &query));
+	EXPECT_EQ(0, query.features >> 16);
+	EXPECT_EQ(0, query.max_total_bytes >> 52);
+	EXPECT_EQ(0, query.used_total_bytes >> 52);
+	leak_check(self->device, FLOWIPC_IOC_QUERY, &(struct flowipc_query){},
+		   &query, -1, 0, 0);
+	leak_check(self->device, FLOWIPC_IOC_REGION_CREATE, &region, &region, -1,
+		   offsetof(struct flowipc_region_create, fd), 1);
+	leak_check(self->device, FLOWIPC_IOC_CHANNEL_CREATE, &channel, &channel, -1,
+		   offsetof(struct flowipc_channel_create, fd), 2);
+	leak_check(self->region, FLOWIPC_IOC_GRANT, &grant, &grant,
+		   offsetof(struct flowipc_grant, id),
+		   offsetof(struct flowipc_grant, fd), 1);
+	leak_check(self->grant, FLOWIPC_IOC_CLAIM, &claim, &claimed,
+		   offsetof(struct flowipc_claim, id),
+		   offsetof(struct flowipc_claim, fd), 1);
+}
+
+static struct flowipc_identity own_identity(void)
+{
+	struct flowipc_identity who = {
+		.pid = getpid(), .uid = geteuid(), .gid = getegid(),
+	};
+	struct stat status;
+	char path[PAGE];
+
+	ASSERT_EQ(0, stat("/proc/self/exe", &status));
+	who.exe_bytes = readlink("/proc/self/exe", path, sizeof(path)) + 1;
+	who.exe_device = status.st_dev;
+	who.exe_inode = status.st_ino;
+
+	return who;
+}
+
+TEST_F(attack, read_what_the_kernel_left_on_its_stack_while_asking)
+{
+	struct flowipc_region_info info = { .grants = 1, .size = SIZE };
+	struct flowipc_grant_next grant = {
+		.id = 1, .offset = 2 * PAGE, .length = PAGE, .rights = READ,
+	};
+	struct flowipc_claim_next claim = {
+		.id = 2, .grant_id = 1, .who = own_identity(),
+	};
+	const struct flowipc_channel_peer peer = { .who = claim.who };
 	const struct flowipc_wait wait = { .events = MESSAGE };
+	const struct flowipc_wait waited = { .events = RDHUP };
 	const struct flowipc_kick_and_wait both = {
 		.kick = SPACE, .events = MESSAGE,
 	};
-	const struct flowipc_channel_claim channel_claim = {};
-	const struct flowipc_channel_peer peer = {};
+	const struct flowipc_kick_and_wait both_done = {
+		.kick = SPACE, .events = RDHUP,
+	};
+	struct flowipc_region_info now;
 
-	leak_check(self->device, FLOWIPC_IOC_QUERY, &query, -1, 0, 0);
-	leak_check(self->device, FLOWIPC_IOC_REGION_CREATE, &region, -1,
-		   offsetof(struct flowipc_region_create, fd), 1);
-	leak_check(self->device, FLOWIPC_IOC_CHANNEL_CREATE, &channel, -1,
-		   offsetof(struct flowipc_channel_create, fd), 2);
-	leak_check(self->region, FLOWIPC_IOC_GRANT, &grant,
-		   offsetof(struct flowipc_grant, id),
-		   offsetof(struct flowipc_grant, fd), 1);
-	leak_check(self->grant, FLOWIPC_IOC_CLAIM, &claim,
-		   offsetof(struct flowipc_claim, id),
-		   offsetof(struct flowipc_claim, fd), 1);
-	leak_check(self->region, FLOWIPC_IOC_REGION_INFO, &info, -1, 0, 0);
-	leak_check(self->region, FLOWIPC_IOC_GRANT_NEXT, &grant_next, -1, 0, 0);
+	ASSERT_EQ(0, region_info(self->region, &now));
+	EXPECT_LE(now.max_order, 4);
+	EXPECT_EQ(0, now.id >> 32);
+	info.max_order = now.max_order;
+	info.id = now.id;
+	leak_check(self->region, FLOWIPC_IOC_REGION_INFO,
+		   &(struct flowipc_region_info){}, &info, -1, 0, 0);
+	leak_check(self->region, FLOWIPC_IOC_GRANT_NEXT,
+		   &(struct flowipc_grant_next){}, &grant, -1, 0, 0);
 	ASSERT_LE(0, grant_claim(self->grant));
-	leak_check(self->region, FLOWIPC_IOC_CLAIM_NEXT, &claim_next, -1, 0, 0);
+	leak_check(self->region, FLOWIPC_IOC_CLAIM_NEXT,
+		   &(struct flowipc_claim_next){}, &claim, -1, 0, 0);
 
-	ASSERT_EQ(0, ioctl(self->ends[0], FLOWIPC_IOC_CHANNEL_CLAIM, &channel_claim));
-	leak_check(self->ends[1], FLOWIPC_IOC_PEER, &peer, -1, 0, 0);
-	/* A hang-up that lasts makes both calls alike. */
-	ASSERT_EQ(0, ioctl(self->ends[0], FLOWIPC_IOC_SHUTDOWN,
-			   &(struct flowipc_shutdown){}));
-	leak_check(self->ends[1], FLOWIPC_IOC_WAIT, &wait, -1, 0, 0);
-	leak_check(self->ends[1], FLOWIPC_IOC_KICK_AND_WAIT, &both, -1, 0, 0);
+	ASSERT_EQ(0, channel_claim(self->ends[0]));
+	leak_check(self->ends[1], FLOWIPC_IOC_PEER,
+		   &(struct flowipc_channel_peer){}, &peer, -1, 0, 0);
+	/* A half-close lasts, and makes all calls alike. */
+	ASSERT_EQ(0, channel_shutdown(self->ends[0]));
+	leak_check(self->ends[1], FLOWIPC_IOC_WAIT, &wait, &waited, -1, 0, 0);
+	leak_check(self->ends[1], FLOWIPC_IOC_KICK_AND_WAIT, &both, &both_done, -1, 0, 0);
 }
 
 /* Nor in the room for the path, beyond the path or when there is too little. */
@@ -644,7 +761,7 @@ static bool range_is_good(uint64_t offset, uint64_t length)
 
 TEST_F(attack, wrap_the_sum_of_offset_and_length)
 {
-	int region = region_create(self->device, SIZE);
+	int region = region_create_as(self->device, SIZE, FLOWIPC_REGION_SEALABLE);
 	struct flowipc_region_info info;
 	uint64_t offset, length;
 	unsigned int i, k;
@@ -652,14 +769,20 @@ TEST_F(attack, wrap_the_sum_of_offset_and_length)
 	ASSERT_LE(0, region);
 	for (i = 0; limit_near(i, &offset); i++) {
 		for (k = 0; limit_near(k, &length); k++) {
+			struct flowipc_seal seal = {
+				.offset = offset, .length = length,
+				.channel_fd = self->ends[0],
+			};
 			int grant;
 
 			if (range_is_good(offset, length)) {
 				grant = grant_create(region, offset, length, READ);
 				EXPECT_LE(0, grant);
 				ASSERT_EQ(0, close(grant));
+				EXPECT_EQ(0, ioctl(region, FLOWIPC_IOC_SEAL, &seal));
 			} else {
 				EXPECT_ERRNO(EINVAL, grant_create(region, offset, length, READ));
+				EXPECT_ERRNO(EINVAL, ioctl(region, FLOWIPC_IOC_SEAL, &seal));
 			}
 		}
 	}

@@ -211,6 +211,11 @@ TEST_F(attack, use_pages_of_a_strict_region_without_descriptors)
 	use_freed_pages(self, FLOWIPC_REGION_STRICT);
 }
 
+TEST_F(attack, use_pages_of_a_sealable_region_without_descriptors)
+{
+	use_freed_pages(self, FLOWIPC_REGION_SEALABLE);
+}
+
 /* A pipe holds a page by itself; what comes after must not be read from it. */
 TEST_F(attack, read_freed_pages_from_a_pipe)
 {

@@ -144,7 +144,7 @@ static void flood_with_errors(struct attack *self)
 
 	ASSERT_EQ(0, grant_revoke(region, revoked));
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
-	for (round = 0; round < 20000; round++) {
+	for (round = 0; round < 5000; round++) {
 		ASSERT_ERRNO(EPERM, grant_claim(theirs));
 		ASSERT_ERRNO(EACCES, grant_claim(revoked));
 		ASSERT_ERRNO(EINVAL, grant_create(region, SIZE, PAGE, READ));
@@ -157,8 +157,8 @@ static void flood_with_errors(struct attack *self)
 	ASSERT_EQ(0, region_info(region, &info));
 	EXPECT_EQ(2, info.grants);
 	EXPECT_EQ(0, info.claims);
-	EXPECT_EQ(20000, info.claimed);
-	EXPECT_EQ(20000, info.dropped);
+	EXPECT_EQ(5000, info.claimed);
+	EXPECT_EQ(5000, info.dropped);
 	/* Nor what is refused for the want of a descriptor. */
 	while (dup(self->device) != -1)
 		;
@@ -192,6 +192,7 @@ TEST_F(attack, flood_with_what_is_refused)
 
 /* References to one object: descriptors in flight, mappings, children. */
 #define MAPPERS		4
+#define MAPPINGS	10000
 
 TEST_F(attack, flood_one_object_with_references)
 {
@@ -208,13 +209,12 @@ TEST_F(attack, flood_one_object_with_references)
 		child[i] = fork();
 		ASSERT_LE(0, child[i]);
 		if (!child[i]) {
-			while (map(region, PAGE, PROT_READ) != MAP_FAILED)
-				;
-			ASSERT_EQ(ENOMEM, errno);
+			for (i = 0; i < MAPPINGS; i++)
+				ASSERT_NE(MAP_FAILED, map(region, PAGE, PROT_READ));
 			_exit(0);
 		}
 	}
-	for (i = 0; i < 20000; i++) {
+	for (i = 0; i < MAPPINGS; i++) {
 		memory = map(claim, PAGE, PROT_READ);
 		ASSERT_NE(MAP_FAILED, memory);
 	}
@@ -232,7 +232,9 @@ TEST_F(attack, flood_one_object_with_references)
 
 /*
  * Class 16, memory without end. Processes of a cgroup ask for many times what
- * it may have, together and again and again: each is refused, none is killed.
+ * it may have, again and again: each is refused, none is killed. One after the
+ * other, since the cgroup is full to the brim for a moment: another process may
+ * then be killed for a page of its own, which the module has no part in.
  */
 #define MIB		(1ULL << 20)
 
@@ -258,7 +260,7 @@ static void eat(struct attack *self, uint32_t flags)
 {
 	uint64_t kills = oom_kills();
 	struct cgroup cgroup;
-	pid_t child[3];
+	pid_t child;
 	int i;
 
 	if (!cgroup_make(&cgroup))
@@ -270,15 +272,14 @@ static void eat(struct attack *self, uint32_t flags)
 	ASSERT_TRUE(write_text(TOTAL, "1099511627776"));
 	ASSERT_TRUE(write_text(REGION, "1099511627776"));
 	for (i = 0; i < 3; i++) {
-		child[i] = fork();
-		ASSERT_LE(0, child[i]);
-		if (!child[i]) {
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child) {
 			glutton(self, &cgroup, flags);
 			_exit(0);
 		}
+		EXPECT_EQ(0, reap(child));
 	}
-	for (i = 0; i < 3; i++)
-		EXPECT_EQ(0, reap(child[i]));
 	EXPECT_EQ(0, cgroup_number(&cgroup, "memory.events", "oom_kill "));
 	EXPECT_EQ(kills, oom_kills());
 	EXPECT_TRUE(EVENTUALLY(used_total_bytes(self->device) == self->used));

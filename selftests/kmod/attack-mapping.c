@@ -233,11 +233,13 @@ static void grow(char *memory, uint64_t size)
 TEST_F(attack, grow_a_mapping_beyond_the_end)
 {
 	int strict = region_create_as(self->device, SIZE, FLOWIPC_REGION_STRICT);
+	int sealable = region_create_as(self->device, SIZE, FLOWIPC_REGION_SEALABLE);
 
 	grow(self->owner, SIZE);
 	grow(map_at(self->ro, WINDOW, PROT_READ, FIRST), WINDOW);
 	grow(map_at(self->rw, WINDOW, PROT_READ | PROT_WRITE, FIRST), WINDOW);
 	grow(map(strict, SIZE, PROT_READ | PROT_WRITE), SIZE);
+	grow(map(sealable, SIZE, PROT_READ | PROT_WRITE), SIZE);
 }
 
 /*
@@ -520,6 +522,11 @@ TEST_F_TIMEOUT(attack, fault_2_mib_while_revoked, 120)
 TEST_F_TIMEOUT(attack, fault_strict_pages_while_revoked, 120)
 {
 	fault_storm(self, 8 * PAGE, FLOWIPC_REGION_STRICT);
+}
+
+TEST_F_TIMEOUT(attack, fault_sealable_pages_while_revoked, 120)
+{
+	fault_storm(self, 8 * PAGE, FLOWIPC_REGION_SEALABLE);
 }
 
 HARNESS_MAIN

@@ -69,6 +69,11 @@ TEST(compat_eventfd)
 	use32("eventfd");
 }
 
+TEST(compat_seal)
+{
+	use32("seal");
+}
+
 TEST(compat_strict)
 {
 	use32("strict");

@@ -168,6 +168,24 @@ static short poll_now(int fd)
 	return poll_fd.revents;
 }
 
+/* What an access in a child dies of, or 0. */
+static int touch(volatile char *address, int write)
+{
+	int status = 0, child = call3(__NR_fork, 0, 0, 0);
+
+	CHECK(child >= 0);
+	if (!child) {
+		char byte = *address;
+
+		if (write)
+			*address = byte;
+		leave(0);
+	}
+	CHECK_EQ(child, call3(__NR_waitpid, child, (long)&status, 0));
+
+	return status & 127;
+}
+
 static int device_open(void)
 {
 	int device = call3(__NR_open, (long)FLOWIPC_DEVICE_PATH, O_RDWR, 0);
@@ -380,6 +398,29 @@ static void use_eventfd(void)
 	CHECK_EQ(-EBADF, ioctl32(ends[1], FLOWIPC_IOC_BIND_EVENTFD, &bind));
 }
 
+static void use_seal(void)
+{
+	int region = region_create(FLOWIPC_REGION_SEALABLE), ends[2];
+	char *memory = map_pages(region, 16, PROT_READ | PROT_WRITE, 0);
+	struct flowipc_seal seal = { .offset = PAGE, .length = PAGE };
+	struct flowipc_seal wrap = { .offset = PAGE, .length = -(__u64)PAGE };
+	struct flowipc_unseal unseal = {};
+
+	channel_create(ends);
+	seal.channel_fd = ends[0];
+	wrap.channel_fd = ends[0];
+	memory[PAGE] = 9;
+	CHECK_EQ(0, ioctl32(region, FLOWIPC_IOC_SEAL, &seal));
+	CHECK_EQ(-EINVAL, ioctl32(region, FLOWIPC_IOC_SEAL, &wrap));
+	CHECK_EQ(SIGBUS, touch(memory + PAGE, 1));
+	CHECK_EQ(0, touch(memory + PAGE, 0));
+	CHECK_EQ(0, touch(memory + 2 * PAGE, 1));
+	unseal.id = seal.id;
+	CHECK_EQ(-ENOENT, ioctl32(ends[0], FLOWIPC_IOC_UNSEAL, &unseal));
+	CHECK_EQ(0, ioctl32(ends[1], FLOWIPC_IOC_UNSEAL, &unseal));
+	CHECK_EQ(0, touch(memory + PAGE, 1));
+}
+
 static void use_strict(void)
 {
 	int region = region_create(FLOWIPC_REGION_STRICT);
@@ -404,6 +445,7 @@ static const struct {
 	{ "identity", use_identity },
 	{ "channel", use_channel },
 	{ "eventfd", use_eventfd },
+	{ "seal", use_seal },
 	{ "strict", use_strict },
 };
 

@@ -144,6 +144,24 @@ static bool hold_an_end(void)
 	return lone_end() >= 0;
 }
 
+static bool hold_a_seal(void)
+{
+	int device = device_open(), ends[2];
+	int region = region_create_as(device, SIZE, FLOWIPC_REGION_SEALABLE);
+	struct flowipc_seal seal = { .length = SIZE };
+	bool held;
+
+	if (channel_create(device, ends))
+		return false;
+	seal.channel_fd = ends[0];
+	held = !ioctl(region, FLOWIPC_IOC_SEAL, &seal);
+	close(device);
+	close(region);
+	close(ends[0]);
+
+	return held;
+}
+
 /* A call that sleeps, on a descriptor that is closed meanwhile. */
 struct sleeper {
 	int		end;
@@ -257,7 +275,7 @@ static bool hold_all_of_it(void)
 {
 	return hold_the_device() && hold_a_region() && hold_a_grant() &&
 	       hold_a_claim() && hold_a_mapping() && hold_a_mapping_of_a_claim() &&
-	       hold_a_part_of_a_strict_mapping() && hold_an_end() &&
+	       hold_a_part_of_a_strict_mapping() && hold_a_seal() && hold_an_end() &&
 	       hold_a_waiter() && hold_an_epoll() && hold_a_bound_eventfd() &&
 	       hold_one_in_flight() && hold_one_in_a_cycle();
 }
@@ -273,6 +291,7 @@ static const struct {
 	{ "a mapping", hold_a_mapping },
 	{ "a mapping of a claim", hold_a_mapping_of_a_claim },
 	{ "a part of a strict mapping", hold_a_part_of_a_strict_mapping },
+	{ "a seal", hold_a_seal },
 	{ "an end", hold_an_end },
 	{ "a waiter", hold_a_waiter },
 	{ "a poll", hold_a_poll },
