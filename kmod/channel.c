@@ -25,13 +25,9 @@
 #include <linux/uaccess.h>
 
 #include "flowipc.h"
+#include "trace.h"
 
-static struct channel_end *channel_peer(const struct channel_end *end)
-{
-	struct channel *channel = end->channel;
-
-	return &channel->ends[end == &channel->ends[0]];
-}
+static atomic64_t last_channel_id;
 
 __poll_t flowipc_poll_mask(u32 events)
 {
@@ -92,6 +88,7 @@ static int channel_ring(struct channel_end *end, u32 events, bool sync)
 			return -EPIPE;
 	} while (!atomic_try_cmpxchg(&end->state, &state, state | events));
 
+	trace_channel_kick(end->channel->id, flowipc_end_index(end), events);
 	channel_announce(end, events, state, sync);
 
 	return 0;
@@ -141,12 +138,21 @@ static ktime_t *channel_expiry(u64 deadline_ns, ktime_t *expiry)
 	return expiry;
 }
 
+static void channel_trace_wake(const struct channel_end *end, u32 taken,
+			       u64 since)
+{
+	trace_channel_wake(end->channel->id, flowipc_end_index(end), taken,
+			   since ? ktime_get_ns() - since : 0);
+}
+
 static int channel_sleep(struct channel_end *end, u32 events, ktime_t *expiry,
 			 u32 *taken)
 {
+	u64 since = trace_channel_wake_enabled() ? ktime_get_ns() : 0;
 	struct sleeper sleeper;
 	int err = 0;
 
+	trace_channel_wait(end->channel->id, flowipc_end_index(end), events);
 	flowipc_sleeper_begin(end, &sleeper, events);
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
@@ -166,6 +172,8 @@ static int channel_sleep(struct channel_end *end, u32 events, ktime_t *expiry,
 	}
 	__set_current_state(TASK_RUNNING);
 	flowipc_sleeper_end(end, &sleeper);
+	if (trace_channel_wake_enabled())
+		channel_trace_wake(end, *taken, since);
 
 	return *taken ? 0 : err;
 }
@@ -228,7 +236,7 @@ static long channel_kick(struct channel_end *end,
 	if (!channel_bells_valid(arg.events))
 		return -EINVAL;
 
-	return channel_ring(channel_peer(end), arg.events, false);
+	return channel_ring(flowipc_end_peer(end), arg.events, false);
 }
 
 static long channel_kick_and_wait(struct channel_end *end,
@@ -245,7 +253,7 @@ static long channel_kick_and_wait(struct channel_end *end,
 	if (!channel_bells_valid(arg.kick) || !channel_bells_valid(arg.events))
 		return -EINVAL;
 
-	err = channel_ring(channel_peer(end), arg.kick, true);
+	err = channel_ring(flowipc_end_peer(end), arg.kick, true);
 	if (err)
 		return err;
 
@@ -268,7 +276,8 @@ static long channel_shutdown(struct channel_end *end,
 	if (arg.flags || arg.reserved)
 		return -EINVAL;
 
-	channel_raise(channel_peer(end), FLOWIPC_EVENT_RDHUP);
+	trace_channel_shutdown(end->channel->id, flowipc_end_index(end));
+	channel_raise(flowipc_end_peer(end), FLOWIPC_EVENT_RDHUP);
 
 	return 0;
 }
@@ -293,7 +302,7 @@ static long channel_ioctl(struct file *file, unsigned int cmd,
 	case FLOWIPC_IOC_CHANNEL_CLAIM:
 		return flowipc_peer_claim(end, uarg);
 	case FLOWIPC_IOC_PEER:
-		return flowipc_peer_tell(channel_peer(end), uarg);
+		return flowipc_peer_tell(flowipc_end_peer(end), uarg);
 	case FLOWIPC_IOC_UNSEAL:
 		return flowipc_seal_unseal(end, uarg);
 	default:
@@ -319,20 +328,23 @@ static void channel_put(struct channel *channel)
 	if (!refcount_dec_and_test(&channel->open))
 		return;
 
+	trace_channel_free(channel->id);
 	for (i = 0; i < ARRAY_SIZE(channel->ends); i++)
 		flowipc_identity_put(channel->ends[i].claimer);
 	flowipc_account_put(channel->account);
 	kfree(channel);
+	flowipc_total_dec(FLOWIPC_TOTAL_CHANNELS);
 }
 
 static int channel_release(struct inode *inode, struct file *file)
 {
 	struct channel_end *end = file->private_data;
 
+	trace_channel_hup(end->channel->id, flowipc_end_index(end));
 	atomic_or(CHANNEL_CLOSED, &end->state);
 	/* Before the hang-up, so that who hears it can count on it. */
 	flowipc_seal_release(end);
-	channel_raise(channel_peer(end), FLOWIPC_EVENT_HUP);
+	channel_raise(flowipc_end_peer(end), FLOWIPC_EVENT_HUP);
 	flowipc_eventfd_release(end);
 	channel_put(end->channel);
 
@@ -352,7 +364,7 @@ static const struct file_operations channel_fops = {
 struct channel_end *flowipc_channel_peer_of_file(struct file *file)
 {
 	return file->f_op == &channel_fops ?
-	       channel_peer(file->private_data) : NULL;
+	       flowipc_end_peer(file->private_data) : NULL;
 }
 
 static struct channel *channel_alloc(void)
@@ -370,6 +382,8 @@ static struct channel *channel_alloc(void)
 		return ERR_PTR(-ENOMEM);
 	}
 
+	flowipc_total_inc(FLOWIPC_TOTAL_CHANNELS);
+	channel->id = atomic64_inc_return(&last_channel_id);
 	channel->account = account;
 	refcount_set(&channel->open, ARRAY_SIZE(channel->ends));
 	for (i = 0; i < ARRAY_SIZE(channel->ends); i++) {
@@ -378,6 +392,7 @@ static struct channel *channel_alloc(void)
 		spin_lock_init(&channel->ends[i].eventfd_lock);
 		INIT_LIST_HEAD(&channel->ends[i].seals);
 	}
+	trace_channel_create(channel->id);
 
 	return channel;
 }

@@ -23,6 +23,7 @@
 #include "compat.h"
 #include "flowipc.h"
 #include "range.h"
+#include "trace.h"
 
 bool flowipc_claim_is_revoked(const struct claim *claim)
 {
@@ -77,11 +78,15 @@ static __poll_t claim_poll(struct file *file, poll_table *wait)
 
 static void claim_destroy(struct claim *claim)
 {
+	if (claim->id)
+		trace_claim_free(claim->grant->region->id, claim->grant->id,
+				 claim->id);
 	flowipc_grant_put(claim->grant);
 	flowipc_identity_put(claim->who);
 	mmdrop(claim->mm);
 	flowipc_account_put(claim->account);
 	kfree(claim);
+	flowipc_total_dec(FLOWIPC_TOTAL_CLAIMS);
 }
 
 /* No mapping of the claim is left: each one holds the file. */
@@ -165,6 +170,7 @@ static struct claim *claim_alloc(struct grant *grant)
 		goto put_account;
 	}
 
+	flowipc_total_inc(FLOWIPC_TOTAL_CLAIMS);
 	refcount_inc(&grant->refs);
 	claim->grant = grant;
 	/*
@@ -233,6 +239,7 @@ static int claim_make(struct claim *claim, u64 id)
 		list_add_tail(&claim->link, &region->claims);
 		WRITE_ONCE(region->last_id, id);
 		WRITE_ONCE(region->claimed, region->claimed + 1);
+		trace_claim_create(region->id, grant->id, id);
 	}
 	mutex_unlock(&region->lock);
 

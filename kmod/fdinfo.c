@@ -5,7 +5,24 @@
  * One "flowipc-*: value" line for each fact, numbers in decimal, so that a tool
  * can tell from /proc alone who holds what. User and group ids are shown as in
  * the user namespace of the reader's descriptor, as far as they exist there,
- * process ids as in the pid namespace of the reader's /proc.
+ * process ids as in the pid namespace of the reader's /proc. A fact that does
+ * not apply has no line. After "flowipc-kind", which is the first:
+ *
+ *   device   used-total-bytes, max-total-bytes
+ *   region   region, size-bytes, user (for whom it counts), locked-bytes
+ *            (against RLIMIT_MEMLOCK), flags (strict, sealable or -),
+ *            huge-bytes, grants, claims, claimed, dropped, seals; and for each
+ *            claim "claimer: CLAIM GRANT PID UID GID EXECUTABLE"
+ *   grant    as of a region up to flags; grant, offset-bytes, length-bytes,
+ *            rights (r or rw), uid, gid, many, expire, claims, revoked
+ *   claim    as of a grant up to rights; claim, revoked, claimer-pid, -uid,
+ *            -gid, -exe
+ *   channel  channel, end (0 or 1), user, message, space, hup, rdhup, shutdown
+ *            (was this end), seals (it holds), eventfd (is one bound),
+ *            claimer-pid, -uid, -gid, -exe, peer-pid, -uid, -gid, -exe
+ *
+ * Conditions are 0 or 1; a pid is 0 for a process that has none here, and -1
+ * for one that is gone.
  */
 #include <linux/fs.h>
 #include <linux/proc_fs.h>
@@ -110,6 +127,7 @@ void flowipc_region_show_fdinfo(struct seq_file *m, struct file *file)
 	show_number(m, "claims", claims);
 	show_number(m, "claimed", region->claimed);
 	show_number(m, "dropped", region->dropped);
+	show_number(m, "seals", READ_ONCE(region->seal_count));
 	list_for_each_entry(claim, &region->claims, link)
 		if (!flowipc_claim_is_revoked(claim))
 			show_claim_of(m, claim);
@@ -143,12 +161,18 @@ void flowipc_grant_show_fdinfo(struct seq_file *m, struct file *file)
 	show_bool(m, "revoked", revoked);
 }
 
-static void show_claimer(struct seq_file *m, const struct identity *who)
+/* Of the process which is @role here. */
+static void show_identity(struct seq_file *m, const char *role,
+			  const struct identity *who)
 {
-	seq_printf(m, "flowipc-claimer-pid:\t%d\n", show_pid_of(m, who));
-	show_uid(m, "claimer-uid", who->uid);
-	show_gid(m, "claimer-gid", who->gid);
-	seq_puts(m, "flowipc-claimer-exe:\t");
+	struct user_namespace *ns = seq_user_ns(m);
+
+	seq_printf(m, "flowipc-%s-pid:\t%d\n", role, show_pid_of(m, who));
+	seq_printf(m, "flowipc-%s-uid:\t%u\n", role,
+		   from_kuid_munged(ns, who->uid));
+	seq_printf(m, "flowipc-%s-gid:\t%u\n", role,
+		   from_kgid_munged(ns, who->gid));
+	seq_printf(m, "flowipc-%s-exe:\t", role);
 	show_exe_of(m, who);
 }
 
@@ -161,16 +185,31 @@ void flowipc_claim_show_fdinfo(struct seq_file *m, struct file *file)
 	show_grant(m, claim->grant);
 	show_number(m, "claim", claim->id);
 	show_bool(m, "revoked", flowipc_claim_is_revoked(claim));
-	show_claimer(m, claim->who);
+	show_identity(m, "claimer", claim->who);
 }
 
 void flowipc_channel_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	const struct channel_end *end = file->private_data;
+	const struct channel_end *peer = flowipc_end_peer(end);
+	const struct identity *claimer = READ_ONCE(end->claimer);
+	const struct identity *peer_claimer = READ_ONCE(peer->claimer);
 	u32 state = atomic_read(&end->state);
 
 	show_kind(m, "channel");
+	show_number(m, "channel", end->channel->id);
+	show_number(m, "end", flowipc_end_index(end));
+	show_uid(m, "user", flowipc_account_uid(end->channel->account));
 	show_bool(m, "message", state & FLOWIPC_EVENT_MESSAGE);
 	show_bool(m, "space", state & FLOWIPC_EVENT_SPACE);
 	show_bool(m, "hup", state & FLOWIPC_EVENT_HUP);
+	show_bool(m, "rdhup", state & FLOWIPC_EVENT_RDHUP);
+	show_bool(m, "shutdown",
+		  atomic_read(&peer->state) & FLOWIPC_EVENT_RDHUP);
+	show_number(m, "seals", READ_ONCE(end->seal_count));
+	show_bool(m, "eventfd", state & CHANNEL_BOUND);
+	if (claimer)
+		show_identity(m, "claimer", claimer);
+	if (peer_claimer)
+		show_identity(m, "peer", peer_claimer);
 }

@@ -237,11 +237,13 @@ struct sleeper {
 
 /**
  * struct channel - a doorbell
+ * @id:      its number, never used again
  * @ends:    the two ends
  * @open:    how many ends are not closed
  * @account: the user the object is counted for
  */
 struct channel {
+	u64			id;
 	struct channel_end	ends[2];
 	refcount_t		open;
 	struct account		*account;
@@ -309,6 +311,18 @@ long flowipc_revoke(struct region *region, struct flowipc_revoke __user *uarg);
 void flowipc_revoke_expired(struct region *region);
 
 /* channel.c */
+/* 0 or 1: its place in what CHANNEL_CREATE returned. */
+static inline unsigned int flowipc_end_index(const struct channel_end *end)
+{
+	return end != end->channel->ends;
+}
+
+/* The other end. */
+static inline struct channel_end *flowipc_end_peer(const struct channel_end *end)
+{
+	return &end->channel->ends[!flowipc_end_index(end)];
+}
+
 __poll_t flowipc_poll_mask(u32 events);
 u32 flowipc_answers(u32 events);
 long flowipc_channel_create(struct flowipc_channel_create __user *uarg);
@@ -341,6 +355,31 @@ long flowipc_peer_claim(struct channel_end *end,
 			struct flowipc_channel_claim __user *uarg);
 long flowipc_peer_tell(const struct channel_end *peer,
 		       struct flowipc_channel_peer __user *uarg);
+
+/* debugfs.c */
+enum flowipc_total {
+	FLOWIPC_TOTAL_REGIONS,
+	FLOWIPC_TOTAL_GRANTS,
+	FLOWIPC_TOTAL_CLAIMS,
+	FLOWIPC_TOTAL_SEALS,
+	FLOWIPC_TOTAL_CHANNELS,
+	FLOWIPC_TOTALS
+};
+
+extern atomic64_t flowipc_totals[FLOWIPC_TOTALS];
+
+static inline void flowipc_total_inc(enum flowipc_total total)
+{
+	atomic64_inc(&flowipc_totals[total]);
+}
+
+static inline void flowipc_total_dec(enum flowipc_total total)
+{
+	atomic64_dec(&flowipc_totals[total]);
+}
+
+void flowipc_debugfs_init(void);
+void flowipc_debugfs_exit(void);
 
 /* fdinfo.c */
 void flowipc_device_show_fdinfo(struct seq_file *m, struct file *file);

@@ -20,6 +20,7 @@
 
 #include "flowipc.h"
 #include "range.h"
+#include "trace.h"
 
 #define GRANT_RIGHTS	(FLOWIPC_RIGHT_READ | FLOWIPC_RIGHT_WRITE)
 #define GRANT_FLAGS	(FLOWIPC_GRANT_UID | FLOWIPC_GRANT_GID | \
@@ -61,9 +62,12 @@ static __poll_t grant_poll(struct file *file, poll_table *wait)
 
 static void grant_destroy(struct grant *grant)
 {
+	if (grant->id)
+		trace_grant_free(grant->region->id, grant->id);
 	if (grant->mm)
 		mmdrop(grant->mm);
 	flowipc_account_put(grant->account);
+	flowipc_total_dec(FLOWIPC_TOTAL_GRANTS);
 	kfree(grant);
 }
 
@@ -154,6 +158,7 @@ static struct grant *grant_alloc(struct region *region,
 		return ERR_PTR(-ENOMEM);
 	}
 
+	flowipc_total_inc(FLOWIPC_TOTAL_GRANTS);
 	refcount_set(&grant->refs, 1);
 	grant->region = region;
 	grant->account = account;
@@ -200,6 +205,8 @@ static bool grant_make(struct grant *grant, u64 id)
 		grant->id = id;
 		list_add_tail(&grant->link, &region->grants);
 		WRITE_ONCE(region->last_id, id);
+		trace_grant_create(region->id, id, grant->offset,
+				   grant->length, grant->rights, grant->flags);
 	}
 	mutex_unlock(&region->lock);
 

@@ -10,6 +10,7 @@ kmod_sources = \
 	kmod/channel.c \
 	kmod/claim.c \
 	kmod/compat.h \
+	kmod/debugfs.c \
 	kmod/eventfd.c \
 	kmod/fdinfo.c \
 	kmod/flowipc.h \
@@ -25,6 +26,8 @@ kmod_sources = \
 	kmod/seal.c \
 	kmod/revoke.c \
 	kmod/sleeper.c \
+	kmod/trace.c \
+	kmod/trace.h \
 	kmod/uapi/linux/flowipc.h
 
 EXTRA_DIST += $(kmod_sources) kmod/dkms.conf

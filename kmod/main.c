@@ -202,14 +202,23 @@ static_assert(sizeof(struct flowipc_unseal) == 16);
 
 static int __init flowipc_init(void)
 {
+	int err;
+
 	flowipc_sleeper_init();
 
-	return misc_register(&device);
+	err = misc_register(&device);
+	if (err)
+		return err;
+
+	flowipc_debugfs_init();
+
+	return 0;
 }
 module_init(flowipc_init);
 
 static void __exit flowipc_exit(void)
 {
+	flowipc_debugfs_exit();
 	misc_deregister(&device);
 	/* Superblocks are freed after a grace period, and point to fs_type. */
 	rcu_barrier();

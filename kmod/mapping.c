@@ -23,6 +23,7 @@
 #include "compat.h"
 #include "flowipc.h"
 #include "range.h"
+#include "trace.h"
 
 /* The region's own file may always map, that of a claim as it permits. */
 static bool mapping_permits(const struct vm_fault *vmf)
@@ -180,6 +181,14 @@ int flowipc_region_mmap(struct vm_area_struct *vma, u64 offset, u64 length)
 
 	vma->vm_ops = region->flags & FLOWIPC_REGION_SEALABLE ?
 		      &mapping_sealable_vm_ops : &mapping_vm_ops;
+
+	if (trace_region_map_enabled()) {
+		const struct claim *claim = flowipc_claim_of_file(vma->vm_file);
+
+		trace_region_map(region->id, claim ? claim->id : 0,
+				 (u64)vma->vm_pgoff << PAGE_SHIFT,
+				 vma->vm_end - vma->vm_start);
+	}
 
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <linux/uaccess.h>
 
 #include "flowipc.h"
+#include "trace.h"
 
 /* Makes current the claimer of @end, unless there is one; returns which. */
 static struct identity *peer_claim(struct channel_end *end)
@@ -22,8 +23,10 @@ static struct identity *peer_claim(struct channel_end *end)
 		return who;
 
 	first = cmpxchg(&end->claimer, NULL, who);
-	if (!first)
+	if (!first) {
+		trace_channel_claim(end->channel->id, flowipc_end_index(end));
 		return who;
+	}
 	flowipc_identity_put(who);
 
 	return first;

@@ -24,6 +24,7 @@
 
 #include "compat.h"
 #include "flowipc.h"
+#include "trace.h"
 
 #define REGION_FLAGS	(FLOWIPC_REGION_STRICT | FLOWIPC_REGION_SEALABLE)
 
@@ -180,6 +181,8 @@ static struct region *region_alloc(u64 size, u32 flags)
 	if (err)
 		goto put_account;
 
+	flowipc_total_inc(FLOWIPC_TOTAL_REGIONS);
+
 	return region;
 
 put_account:
@@ -195,9 +198,13 @@ void flowipc_region_destroy(struct region *region)
 	WARN_ON_ONCE(!list_empty(&region->grants));
 	WARN_ON_ONCE(!list_empty(&region->claims));
 
+	/* One that was never made is not freed: it had no file to close. */
+	if (region->abandoned)
+		trace_region_free(region->id, region->size);
 	flowipc_seal_destroy(region);
 	flowipc_memory_uncharge(&region->charge);
 	flowipc_account_put(region->account);
+	flowipc_total_dec(FLOWIPC_TOTAL_REGIONS);
 	mutex_destroy(&region->lock);
 	kfree(region);
 }
@@ -393,6 +400,9 @@ static struct file *region_file_create(u64 size, u32 flags)
 					   &region_fops, region);
 	if (IS_ERR(file))
 		iput(inode);
+	else
+		trace_region_create(region->id, region->size,
+				    region->huge_bytes, region->flags);
 
 unpin:
 	flowipc_fs_unpin();

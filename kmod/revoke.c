@@ -16,6 +16,7 @@
 #include <linux/uaccess.h>
 
 #include "flowipc.h"
+#include "trace.h"
 
 #define REVOKE_FLAGS	(FLOWIPC_REVOKE_ALL | FLOWIPC_REVOKE_GRANT | \
 			 FLOWIPC_REVOKE_CLAIM)
@@ -28,6 +29,7 @@ static void revoke_grant(struct region *region, struct grant *grant)
 		return;
 
 	WRITE_ONCE(grant->revoked, true);
+	trace_grant_revoke(region->id, grant->id);
 	/* Without a claim there is no mapping. */
 	if (grant->claims)
 		flowipc_region_unmap(region, grant->offset, grant->length);
@@ -44,6 +46,7 @@ static void revoke_claim(struct region *region, struct claim *claim)
 		return;
 
 	WRITE_ONCE(claim->revoked, true);
+	trace_claim_revoke(region->id, grant->id, claim->id);
 	grant->claims--;
 	flowipc_region_unmap(region, grant->offset, grant->length);
 	wake_up_poll(&grant->wait, EPOLLHUP);
@@ -61,6 +64,7 @@ static void revoke_all(struct region *region, u32 flags)
 		if (grant->revoked || (grant->flags & flags) != flags)
 			continue;
 		WRITE_ONCE(grant->revoked, true);
+		trace_grant_revoke(region->id, grant->id);
 		unmap |= grant->claims;
 	}
 	if (unmap)

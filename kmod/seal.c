@@ -31,6 +31,7 @@
 
 #include "flowipc.h"
 #include "range.h"
+#include "trace.h"
 
 /* How often to look whether a reference is gone, a timer tick apart. */
 #define SEAL_TRIES	10
@@ -84,12 +85,17 @@ static void seal_unlink(struct seal *seal)
 	WRITE_ONCE(region->seal_count, region->seal_count - 1);
 	WRITE_ONCE(seal->holder->seal_count, seal->holder->seal_count - 1);
 	list_del_init(&seal->link);
+
+	if (seal->id)
+		trace_seal_break(region->id, seal->holder->channel->id,
+				 flowipc_end_index(seal->holder), seal->id);
 }
 
 static void seal_free(struct seal *seal)
 {
 	flowipc_account_put(seal->account);
 	kfree(seal);
+	flowipc_total_dec(FLOWIPC_TOTAL_SEALS);
 }
 
 static void seal_free_all(struct list_head *broken)
@@ -186,6 +192,7 @@ static struct seal *seal_alloc(struct region *region,
 		return ERR_PTR(-ENOMEM);
 	}
 
+	flowipc_total_inc(FLOWIPC_TOTAL_SEALS);
 	seal->pages.first = arg->offset >> PAGE_SHIFT;
 	seal->pages.last = seal->pages.first + (arg->length >> PAGE_SHIFT) - 1;
 	INIT_LIST_HEAD(&seal->link);
@@ -294,6 +301,23 @@ static int seal_pages(const struct seal *seal)
 	return err;
 }
 
+/* From here the seal is the lists'. */
+static u64 seal_number(struct seal *seal)
+{
+	struct channel_end *holder = seal->holder;
+
+	lockdep_assert_held(&seals_lock);
+
+	seal->id = ++holder->last_seal_id;
+	trace_seal_create(seal->region->id, holder->channel->id,
+			  flowipc_end_index(holder), seal->id,
+			  (u64)seal->pages.first << PAGE_SHIFT,
+			  (u64)(seal->pages.last - seal->pages.first + 1)
+				<< PAGE_SHIFT);
+
+	return seal->id;
+}
+
 /*
  * Gives the seal its number, or takes it back after @err. It may have been
  * broken on the way, by the end of its holder.
@@ -306,7 +330,7 @@ static int seal_conclude(struct seal *seal, int err, u64 *id)
 	else if (err)
 		seal_unlink(seal);
 	else
-		*id = seal->id = ++seal->holder->last_seal_id;
+		*id = seal_number(seal);
 	spin_unlock(&seals_lock);
 
 	if (err)
