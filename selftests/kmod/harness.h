@@ -228,9 +228,9 @@ static inline void harness_check_errno(const char *file, int line, bool fatal,
 
 #define FIXTURE(fixture)	struct fixture
 #define FIXTURE_SETUP(fixture)	\
-	static void fixture##_setup(struct fixture *self)
+	static inline void fixture##_setup(struct fixture *self)
 #define FIXTURE_TEARDOWN(fixture) \
-	static void fixture##_teardown( \
+	static inline void fixture##_teardown( \
 		__attribute__((unused)) struct fixture *self)
 
 #define HARNESS_TEST_F(fixture, test, signal_, timeout_)		\

@@ -33,6 +33,8 @@ kmod_selftests = \
 	selftests/kmod/seal \
 	selftests/kmod/shutdown \
 	selftests/kmod/strict \
+	selftests/kmod/totals \
+	selftests/kmod/trace \
 	selftests/kmod/unload
 
 check_PROGRAMS += $(kmod_selftests)
@@ -128,6 +130,14 @@ selftests_kmod_shutdown_LDFLAGS = $(kmod_selftests_ldflags)
 selftests_kmod_strict_SOURCES = selftests/kmod/strict.c selftests/kmod/pin.h $(kmod_selftests_headers)
 selftests_kmod_strict_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_strict_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_totals_SOURCES = selftests/kmod/totals.c $(kmod_selftests_headers)
+selftests_kmod_totals_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_totals_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_trace_SOURCES = selftests/kmod/trace.c selftests/kmod/channel.h $(kmod_selftests_headers)
+selftests_kmod_trace_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_trace_LDFLAGS = $(kmod_selftests_ldflags)
 
 selftests_kmod_unload_SOURCES = selftests/kmod/unload.c $(kmod_selftests_headers)
 selftests_kmod_unload_CFLAGS = $(kmod_selftests_cflags)
