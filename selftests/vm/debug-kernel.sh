@@ -15,7 +15,7 @@ debug_source_package=linux-source-6.1
 # string.o, where the memory is not there yet that sanitizers look into.
 debug_kernel_flags=(
 	KASAN_SANITIZE_enlighten.o=n KASAN_SANITIZE_string.o=n
-	KCSAN_SANITIZE_enlighten.o=n
+	KCSAN_SANITIZE_enlighten.o=n KCSAN_SANITIZE_string.o=n
 	KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
 	KBUILD_BUILD_USER=flowipc KBUILD_BUILD_HOST=flowipc
 )
