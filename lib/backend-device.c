@@ -30,6 +30,14 @@ _Static_assert(FLOWIPC__MESSAGE == FLOWIPC_EVENT_MESSAGE &&
 _Static_assert(FLOWIPC__NEVER == FLOWIPC_WAIT_FOREVER,
 	       "deadlines are passed through as they are");
 
+/* What its own limits mean, which the C library takes for those of disks. */
+static const char *device_error(int err)
+{
+	return err == EDQUOT ?
+		       "max_objects_per_user of the module flowipc is reached" :
+		       strerror(err);
+}
+
 static int device_denied(void)
 {
 	char buffer[1024];
@@ -152,7 +160,7 @@ static int device_region_share(int fd, uint64_t size,
 	if (ioctl(fd, FLOWIPC_IOC_GRANT, &grant))
 		return flowipc__fail(-errno,
 				     "cannot grant a region to uid %u: %s",
-				     peer->uid, strerror(errno));
+				     peer->uid, device_error(errno));
 	*share = grant.fd;
 	return 0;
 }
@@ -167,7 +175,7 @@ static int device_region_import(int share, struct mapping *mapping)
 		err = errno == ENOTTY ? -EPROTO : -errno;
 		return flowipc__fail(err,
 				     "cannot claim what the peer shared: %s",
-				     strerror(errno));
+				     device_error(errno));
 	}
 	if (claim.offset || claim.length != claim.region_size) {
 		close(claim.fd);
@@ -209,7 +217,7 @@ static int device_doorbell_create(struct doorbell *mine, int *theirs)
 	close(device);
 	if (err)
 		return flowipc__fail(err, "cannot make a doorbell: %s",
-				     strerror(-err));
+				     device_error(-err));
 	*mine = (struct doorbell){.backend = &flowipc__backend_device,
 				  .fd = create.fd[0],
 				  .space_fd = -1};
