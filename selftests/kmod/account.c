@@ -467,6 +467,48 @@ TEST_F_TIMEOUT(account, cgroup_memory_limit, 120)
 	cgroup_unmake(&cgroup);
 }
 
+/* Bytes that a creation which was killed had taken at most. */
+static uint64_t peak_of_a_killed(struct account *self, const struct cgroup *cgroup,
+				 uint64_t size)
+{
+	pid_t child = fork();
+
+	ASSERT_LE(0, child);
+	if (!child) {
+		ASSERT_TRUE(cgroup_enter(cgroup));
+		region_create(self->device, size);
+		for (;;)
+			pause();
+	}
+	/* It is counted first, then allocated. */
+	ASSERT_TRUE(EVENTUALLY(used_total_bytes(self->device) == self->used + size));
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	ASSERT_EQ(256 + SIGKILL, reap(child));
+	ASSERT_TRUE(EVENTUALLY(used_total_bytes(self->device) == self->used));
+
+	return cgroup_number(cgroup, "memory.peak", "");
+}
+
+/* At least one time in ten, should we be too slow to catch it at work. */
+TEST_F_TIMEOUT(account, a_fatal_signal_ends_the_allocation, 120)
+{
+	const uint64_t size = 256 * MIB;
+	uint64_t peak = size;
+	struct cgroup cgroup;
+	int round;
+
+	for (round = 0; round < 10 && peak >= size; round++) {
+		if (!cgroup_make(&cgroup))
+			SKIP(return, "no cgroup2: %s", strerror(errno));
+		peak = peak_of_a_killed(self, &cgroup, size);
+		cgroup_unmake(&cgroup);
+		/* Its own pages at least, unless there is no such file. */
+		if (!peak)
+			SKIP(return, "no memory.peak in cgroup2");
+	}
+	EXPECT_LT(peak, size);
+}
+
 /* More than there is, with the limits out of the way. */
 TEST_F_TIMEOUT(account, no_memory_kills_nobody, 300)
 {

@@ -202,35 +202,6 @@ TEST_F_TIMEOUT(lifetime, kill_9_during_creation_gives_all_back, 120)
 	EXPECT_TRUE(seen);
 }
 
-/* Not when the memory is all there: it dies in less than half of that time. */
-TEST_F_TIMEOUT(lifetime, kill_9_interrupts_creation, 120)
-{
-	const uint64_t size = 256ULL << 20;
-	uint64_t start = now_ns(), whole, shortest = UINT64_MAX;
-	int region = region_create(self->device, size), round;
-	pid_t child;
-
-	ASSERT_LE(0, region);
-	whole = now_ns() - start;
-	ASSERT_EQ(0, close(region));
-
-	for (round = 0; round < 5; round++) {
-		child = fork();
-		ASSERT_LE(0, child);
-		if (!child)
-			_exit(region_create(self->device, size) == -1);
-		/* It is counted first, then allocated. */
-		ASSERT_TRUE(EVENTUALLY(used_total_bytes(self->device) == self->used + SIZE + size));
-		start = now_ns();
-		ASSERT_EQ(0, kill(child, SIGKILL));
-		ASSERT_EQ(256 + SIGKILL, reap(child));
-		if (now_ns() - start < shortest)
-			shortest = now_ns() - start;
-		ASSERT_TRUE(EVENTUALLY(used_total_bytes(self->device) == self->used + SIZE));
-	}
-	EXPECT_LT(shortest, whole / 2);
-}
-
 TEST_F(lifetime, the_last_closer_may_be_another_process)
 {
 	int sockets[2], grant;
