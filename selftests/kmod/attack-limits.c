@@ -132,6 +132,28 @@ TEST_F(attack, flood_the_quota_with_objects)
 }
 
 /* What is refused takes nothing, however often it is tried, from any count. */
+/* Refused at the very last, when the answer cannot be written. */
+static void flood_without_answers(struct attack *self, int region, int grant)
+{
+	struct flowipc_region_create create = { .size = PAGE };
+	struct flowipc_grant make = { .length = PAGE, .rights = READ };
+	char *page = pages_alloc(3);
+	int round;
+
+	ASSERT_NE(MAP_FAILED, page);
+	memcpy(page + PAGE, &create, sizeof(create));
+	memcpy(page + 2 * PAGE, &make, sizeof(make));
+	ASSERT_EQ(0, mprotect(page, 3 * PAGE, PROT_READ));
+	/* More than the quota: what is kept of each would add up to it. */
+	for (round = 0; round < 1200; round++) {
+		ASSERT_ERRNO(EFAULT, ioctl(grant, FLOWIPC_IOC_CLAIM, page));
+		ASSERT_ERRNO(EFAULT, ioctl(self->device, FLOWIPC_IOC_CHANNEL_CREATE, page));
+		ASSERT_ERRNO(EFAULT, ioctl(self->device, FLOWIPC_IOC_REGION_CREATE, page + PAGE));
+		ASSERT_ERRNO(EFAULT, ioctl(region, FLOWIPC_IOC_GRANT, page + 2 * PAGE));
+	}
+	ASSERT_EQ(0, munmap(page, 3 * PAGE));
+}
+
 static void flood_with_errors(struct attack *self)
 {
 	int region = region_create(self->device, SIZE);
@@ -159,6 +181,7 @@ static void flood_with_errors(struct attack *self)
 	EXPECT_EQ(0, info.claims);
 	EXPECT_EQ(5000, info.claimed);
 	EXPECT_EQ(5000, info.dropped);
+	flood_without_answers(self, region, many);
 	/* Nor what is refused for the want of a descriptor. */
 	while (dup(self->device) != -1)
 		;
