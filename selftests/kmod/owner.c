@@ -206,12 +206,13 @@ TEST_F(owner, is_not_told_of_a_grant_that_was_not_made)
 	EXPECT_EQ(0, info_of(self).dropped);
 }
 
-TEST_F(owner, is_woken)
+/* What @act does with @fd ends a poll, and is seen by epoll. */
+static int expect_woken(struct owner *self, int (*act)(int fd), int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	struct pollfd poll_region = { .fd = self->region, .events = POLLIN };
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
-	int grant = grant_page(self, 0), sockets[2];
+	int sockets[2], result;
 	pid_t child;
 
 	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, self->region, &event));
@@ -220,6 +221,8 @@ TEST_F(owner, is_woken)
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
+		/* Or it would not be closed by its last descriptor. */
+		close(fd);
 		ASSERT_TRUE(tell(sockets[1]));
 		/* Asleep, most likely; at a timeout it would look again. */
 		ASSERT_EQ(1, poll(&poll_region, 1, -1));
@@ -228,10 +231,23 @@ TEST_F(owner, is_woken)
 	}
 	ASSERT_TRUE(hear(sockets[0]));
 	sleep_ms(20);
-	ASSERT_LE(0, grant_claim(grant));
+	result = act(fd);
+	ASSERT_LE(0, result);
 	ASSERT_EQ(0, reap(child));
 	ASSERT_EQ(1, epoll_wait(epoll, &event, 1, 0));
 	EXPECT_EQ(EPOLLIN, event.events);
+	info_of(self);
+	close(epoll);
+
+	return result;
+}
+
+TEST_F(owner, is_woken)
+{
+	int claim = expect_woken(self, grant_claim, grant_page(self, 0));
+
+	expect_woken(self, close, claim);
+	expect_woken(self, close, grant_page(self, 0));
 }
 
 /* Only what was told is no news: an unreadable answer ends nothing. */
