@@ -37,6 +37,10 @@ kmod_selftests = \
 	selftests/kmod/trace \
 	selftests/kmod/unload
 
+if BUILD_BPF
+kmod_selftests += selftests/kmod/trace_bpf
+endif
+
 check_PROGRAMS += $(kmod_selftests)
 
 kmod_selftests_headers = selftests/kmod/harness.h selftests/kmod/objects.h
@@ -138,6 +142,34 @@ selftests_kmod_totals_LDFLAGS = $(kmod_selftests_ldflags)
 selftests_kmod_trace_SOURCES = selftests/kmod/trace.c selftests/kmod/channel.h $(kmod_selftests_headers)
 selftests_kmod_trace_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_trace_LDFLAGS = $(kmod_selftests_ldflags)
+
+if BUILD_BPF
+selftests_kmod_trace_bpf_SOURCES = selftests/kmod/trace_bpf.c $(kmod_selftests_headers)
+selftests_kmod_trace_bpf_CFLAGS = $(kmod_selftests_cflags) $(LIBBPF_CFLAGS)
+selftests_kmod_trace_bpf_CPPFLAGS = $(AM_CPPFLAGS) -Iselftests/kmod
+selftests_kmod_trace_bpf_LDFLAGS = $(kmod_selftests_ldflags)
+selftests_kmod_trace_bpf_LDADD = $(LIBBPF_LIBS) $(LIBELF_LIBS) -lz
+
+BUILT_SOURCES += selftests/kmod/trace_bpf.skel.h
+CLEANFILES += selftests/kmod/trace_bpf.skel.h \
+	selftests/kmod/trace_bpf.skel.h.tmp selftests/kmod/trace_bpf.bpf.o \
+	selftests/kmod/trace_bpf.tmp.bpf.o
+
+selftests/kmod/trace_bpf-trace_bpf.$(OBJEXT): selftests/kmod/trace_bpf.skel.h
+selftests/kmod/trace_bpf.skel.h: selftests/kmod/trace_bpf.bpf.c
+	$(AM_V_GEN)$(MKDIR_P) selftests/kmod
+	$(AM_V_at)arch=`echo '$(host_cpu)' | $(SED) '$(BPF_ARCH_SED)'` && \
+	$(CLANG) --target=bpf -g -O2 $(WARN_CFLAGS) -Wno-missing-prototypes -Wno-unused-parameter \
+		-D__TARGET_ARCH_$$arch $(BPF_CPPFLAGS) $(LIBBPF_CFLAGS) \
+		-c $(top_srcdir)/selftests/kmod/trace_bpf.bpf.c \
+		-o selftests/kmod/trace_bpf.tmp.bpf.o
+	$(AM_V_at)$(BPFTOOL) gen object selftests/kmod/trace_bpf.bpf.o \
+		selftests/kmod/trace_bpf.tmp.bpf.o
+	$(AM_V_at)$(BPFTOOL) gen skeleton selftests/kmod/trace_bpf.bpf.o \
+		name trace_bpf >$@.tmp && mv $@.tmp $@
+endif
+
+EXTRA_DIST += selftests/kmod/trace_bpf.bpf.c
 
 selftests_kmod_unload_SOURCES = selftests/kmod/unload.c $(kmod_selftests_headers)
 selftests_kmod_unload_CFLAGS = $(kmod_selftests_cflags)
