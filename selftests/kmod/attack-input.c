@@ -387,7 +387,7 @@ static void interrupt(int signal)
 	(void)signal;
 }
 
-TEST_F(attack, flip_all_arguments_at_random)
+TEST_F_TIMEOUT(attack, flip_all_arguments_at_random, 300)
 {
 	/* A deadline may become one that is far away. */
 	const struct itimerval often = { { 0, 10000 }, { 0, 10000 } };
@@ -493,7 +493,7 @@ TEST_F(attack, scribble_over_the_argument_of_a_sleeper)
 	EXPECT_EQ(SPACE, channel_wait(self->ends[1], MESSAGE | SPACE, 0));
 }
 
-TEST_F(attack, scribble_over_shared_words_during_kick_and_poll)
+TEST_F_TIMEOUT(attack, scribble_over_shared_words_during_kick_and_poll, 300)
 {
 	char *memory = map(self->region, SIZE, PROT_READ | PROT_WRITE);
 	struct scribble scribble = { (uint32_t *)memory, SIZE / 4 };
@@ -759,7 +759,7 @@ static bool range_is_good(uint64_t offset, uint64_t length)
 	       (unsigned __int128)offset + length <= SIZE;
 }
 
-TEST_F(attack, wrap_the_sum_of_offset_and_length)
+TEST_F_TIMEOUT(attack, wrap_the_sum_of_offset_and_length, 300)
 {
 	int region = region_create_as(self->device, SIZE, FLOWIPC_REGION_SEALABLE);
 	struct flowipc_region_info info;

@@ -106,7 +106,7 @@ static void close_guessed(void *argument)
 	}
 }
 
-TEST_F(attack, close_guessed_descriptors_all_the_time)
+TEST_F_TIMEOUT(attack, close_guessed_descriptors_all_the_time, 300)
 {
 	int grant = grant_create_for(self->region, 0, PAGE, READ,
 				     FLOWIPC_GRANT_MANY, 0, 0);
@@ -201,17 +201,17 @@ static void use_freed_pages(struct attack *self, uint32_t flags)
 	EXPECT_TRUE(only_the_region_is_left(self));
 }
 
-TEST_F(attack, use_pages_of_a_region_without_descriptors)
+TEST_F_TIMEOUT(attack, use_pages_of_a_region_without_descriptors, 300)
 {
 	use_freed_pages(self, 0);
 }
 
-TEST_F(attack, use_pages_of_a_strict_region_without_descriptors)
+TEST_F_TIMEOUT(attack, use_pages_of_a_strict_region_without_descriptors, 300)
 {
 	use_freed_pages(self, FLOWIPC_REGION_STRICT);
 }
 
-TEST_F(attack, use_pages_of_a_sealable_region_without_descriptors)
+TEST_F_TIMEOUT(attack, use_pages_of_a_sealable_region_without_descriptors, 300)
 {
 	use_freed_pages(self, FLOWIPC_REGION_SEALABLE);
 }
@@ -301,7 +301,7 @@ static void fork_and_exit(void)
 	ASSERT_EQ(0, reap(child));
 }
 
-TEST_F(attack, split_a_mapping_in_every_way)
+TEST_F_TIMEOUT(attack, split_a_mapping_in_every_way, 300)
 {
 	struct flowipc_region_info info;
 	uint64_t round, i, k;
@@ -342,7 +342,7 @@ TEST_F(attack, split_a_mapping_in_every_way)
 }
 
 /* The owner's mapping, with nothing else of the region left. */
-TEST_F(attack, split_the_last_mapping_of_a_region)
+TEST_F_TIMEOUT(attack, split_the_last_mapping_of_a_region, 300)
 {
 	uint64_t round, i, k;
 
@@ -671,12 +671,12 @@ static void kill_both(struct attack *self, uint32_t flags)
 	}
 }
 
-TEST_F_TIMEOUT(attack, kill_both_peers_in_a_fault, 120)
+TEST_F_TIMEOUT(attack, kill_both_peers_in_a_fault, 300)
 {
 	kill_both(self, 0);
 }
 
-TEST_F_TIMEOUT(attack, kill_both_peers_in_a_fault_of_a_strict_region, 120)
+TEST_F_TIMEOUT(attack, kill_both_peers_in_a_fault_of_a_strict_region, 300)
 {
 	kill_both(self, FLOWIPC_REGION_STRICT);
 }

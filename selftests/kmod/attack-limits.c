@@ -85,7 +85,7 @@ static void flooder(int device, int start, int result, int stop)
 	ASSERT_EQ(1, read(stop, &byte, 1));
 }
 
-TEST_F(attack, flood_the_quota_with_objects)
+TEST_F_TIMEOUT(attack, flood_the_quota_with_objects, 300)
 {
 	struct rlimit files = { 4096, 4096 };
 	int start[2], result[2], stop[2], round, i, made, sum;
@@ -197,7 +197,7 @@ static void flood_with_errors(struct attack *self)
 	EXPECT_EQ(self->used + SIZE, used_total_bytes(self->device));
 }
 
-TEST_F(attack, flood_with_what_is_refused)
+TEST_F_TIMEOUT(attack, flood_with_what_is_refused, 300)
 {
 	pid_t child;
 
@@ -217,7 +217,7 @@ TEST_F(attack, flood_with_what_is_refused)
 #define MAPPERS		4
 #define MAPPINGS	10000
 
-TEST_F(attack, flood_one_object_with_references)
+TEST_F_TIMEOUT(attack, flood_one_object_with_references, 300)
 {
 	int region = region_create(self->device, SIZE), sockets[2], i;
 	int grant = grant_create(region, 0, SIZE, READ);
@@ -309,12 +309,12 @@ static void eat(struct attack *self, uint32_t flags)
 	cgroup_unmake(&cgroup);
 }
 
-TEST_F_TIMEOUT(attack, ask_for_512_mib_in_a_cgroup_of_128, 120)
+TEST_F_TIMEOUT(attack, ask_for_512_mib_in_a_cgroup_of_128, 300)
 {
 	eat(self, 0);
 }
 
-TEST_F_TIMEOUT(attack, ask_for_512_strict_mib_in_a_cgroup_of_128, 120)
+TEST_F_TIMEOUT(attack, ask_for_512_strict_mib_in_a_cgroup_of_128, 300)
 {
 	eat(self, FLOWIPC_REGION_STRICT);
 }
