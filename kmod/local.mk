@@ -16,6 +16,7 @@ kmod_sources = \
 	kmod/flowipc.h \
 	kmod/grant.c \
 	kmod/identity.c \
+	kmod/kunit.c \
 	kmod/main.c \
 	kmod/mapping.c \
 	kmod/peer.c \

@@ -14,8 +14,10 @@
  * page is in the page table. flowipc_region_unmap() counts on that, so there is
  * no ->map_pages, which would install pages without their lock.
  */
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/page-flags.h>
 #include <linux/pagemap.h>
 #include <linux/sched.h>
@@ -24,6 +26,29 @@
 #include "flowipc.h"
 #include "range.h"
 #include "trace.h"
+
+/*
+ * In a build for debugging, a fault takes its time between the check of the
+ * permission and the installation of the page, and between ->fault and
+ * ->page_mkwrite, so that a test can have something else happen there.
+ */
+#ifdef FLOWIPC_DEBUG
+static unsigned int fault_delay_ms;
+module_param(fault_delay_ms, uint, 0644);
+MODULE_PARM_DESC(fault_delay_ms, "how long page faults last, in ms");
+
+static void mapping_delay(void)
+{
+	unsigned int ms = READ_ONCE(fault_delay_ms);
+
+	if (ms)
+		msleep(ms);
+}
+#else
+static void mapping_delay(void)
+{
+}
+#endif
 
 /* The region's own file may always map, that of a claim as it permits. */
 static bool mapping_permits(const struct vm_fault *vmf)
@@ -78,6 +103,8 @@ static vm_fault_t mapping_fault(struct vm_fault *vmf)
 	if (!mapping_permits(vmf))
 		goto unlock;
 
+	mapping_delay();
+
 	if (region->flags & FLOWIPC_REGION_STRICT) {
 		ret = mapping_insert(vmf, folio);
 		goto unlock;
@@ -122,6 +149,7 @@ static vm_fault_t mapping_mkwrite(struct vm_fault *vmf)
 	struct folio *folio = page_folio(vmf->page);
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 
+	mapping_delay();
 	folio_lock(folio);
 	/* Lost to memory failure meanwhile: ->fault will tell. */
 	if (folio->mapping != inode->i_mapping) {
@@ -137,6 +165,8 @@ static vm_fault_t mapping_mkwrite(struct vm_fault *vmf)
 		ret = VM_FAULT_OOM;
 		goto unlock;
 	}
+
+	mapping_delay();
 
 	return VM_FAULT_LOCKED;
 

@@ -22,6 +22,7 @@ kmod_selftests = \
 	selftests/kmod/device \
 	selftests/kmod/eventfd \
 	selftests/kmod/expiry \
+	selftests/kmod/fault_delay \
 	selftests/kmod/grant \
 	selftests/kmod/kick_and_wait \
 	selftests/kmod/lifetime \
@@ -90,6 +91,10 @@ selftests_kmod_expiry_LDFLAGS = $(kmod_selftests_ldflags)
 selftests_kmod_eventfd_SOURCES = selftests/kmod/eventfd.c selftests/kmod/channel.h $(kmod_selftests_headers)
 selftests_kmod_eventfd_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_eventfd_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_fault_delay_SOURCES = selftests/kmod/fault_delay.c $(kmod_selftests_headers)
+selftests_kmod_fault_delay_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_fault_delay_LDFLAGS = $(kmod_selftests_ldflags)
 
 selftests_kmod_grant_SOURCES = selftests/kmod/grant.c $(kmod_selftests_headers)
 selftests_kmod_grant_CFLAGS = $(kmod_selftests_cflags)
