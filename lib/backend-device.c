@@ -165,6 +165,23 @@ static int device_region_share(int fd, uint64_t size,
 	return 0;
 }
 
+/* Other files have other errors for a command that they do not know. */
+static int device_claim_error(int err)
+{
+	switch (err) {
+	case EPERM:
+	case EACCES:
+	case EBUSY:
+	case EDQUOT:
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+		return -err;
+	default:
+		return -EPROTO;
+	}
+}
+
 static int device_region_import(int share, struct mapping *mapping)
 {
 	struct flowipc_claim claim = {0};
@@ -172,10 +189,10 @@ static int device_region_import(int share, struct mapping *mapping)
 	int err;
 
 	if (ioctl(share, FLOWIPC_IOC_CLAIM, &claim)) {
-		err = errno == ENOTTY ? -EPROTO : -errno;
-		return flowipc__fail(err,
+		err = errno;
+		return flowipc__fail(device_claim_error(err),
 				     "cannot claim what the peer shared: %s",
-				     device_error(errno));
+				     device_error(err));
 	}
 	if (claim.offset || claim.length != claim.region_size) {
 		close(claim.fd);
