@@ -75,7 +75,7 @@ void flowipc__channel_free(struct flowipc_channel *channel)
 	messages_free(channel->sender.unused);
 	messages_free(channel->receiver.unused);
 	flowipc__doorbell_close(&channel->doorbell);
-	flowipc__unmap(&channel->theirs.mapping);
+	flowipc__unmap(&channel->theirs);
 	if (channel->region)
 		flowipc__region_put(channel->region);
 	flowipc__session_put(channel->session);
@@ -93,7 +93,7 @@ void flowipc_channel_close(struct flowipc_channel *channel)
 	if (!channel)
 		return;
 	/* A forked child has neither outbox, and nothing to give back. */
-	if (flowipc__mapping_is_ours(&channel->theirs.mapping)) {
+	if (flowipc__mapping_is_ours(&channel->mine.mapping)) {
 		if (channel->receiver.kept)
 			flowipc_message_release(channel->receiver.kept);
 		flowipc__messages_discard(channel);
@@ -160,6 +160,7 @@ int flowipc__channel_join(struct flowipc_channel *channel, int outbox_fd,
 	struct sender *sender = &channel->sender;
 	struct receiver *receiver = &channel->receiver;
 	struct mapping mapping;
+	struct outbox theirs;
 	bool remote_fence;
 	int err;
 
@@ -167,14 +168,14 @@ int flowipc__channel_join(struct flowipc_channel *channel, int outbox_fd,
 	close(outbox_fd);
 	if (err)
 		return err;
-	err = flowipc__outbox_open(&channel->theirs, &mapping);
+	err = flowipc__outbox_open(&theirs, &mapping);
 	if (err) {
 		flowipc__unmap(&mapping);
 		return err;
 	}
 
-	remote_fence =
-		channel->mine.remote_fence && channel->theirs.remote_fence;
+	channel->theirs = mapping;
+	remote_fence = channel->mine.remote_fence && theirs.remote_fence;
 	snprintf(sender->label, sizeof(sender->label), "%s#%u%c",
 		 channel->session->name, number, opener ? '>' : '<');
 	snprintf(receiver->label, sizeof(receiver->label), "%s#%u%c",
@@ -183,24 +184,26 @@ int flowipc__channel_join(struct flowipc_channel *channel, int outbox_fd,
 	sender->lane = (struct lane){
 		.doorbell = &channel->doorbell,
 		.courier = channel->courier,
+		.theirs = theirs,
 		.mode = sender->lane.mode,
 		.remote_fence = remote_fence,
 		.event = FLOWIPC__SPACE,
 		.bell = &channel->mine.bells->space,
 		.peer_event = FLOWIPC__MESSAGE,
-		.peer_bell = &channel->theirs.bells->message,
+		.peer_bell = &theirs.bells->message,
 		.stream = token | !opener,
 		.label = sender->label,
 	};
 	receiver->lane = (struct lane){
 		.doorbell = &channel->doorbell,
 		.courier = channel->courier,
+		.theirs = theirs,
 		.mode = receiver->lane.mode,
 		.remote_fence = remote_fence,
 		.event = FLOWIPC__MESSAGE,
 		.bell = &channel->mine.bells->message,
 		.peer_event = FLOWIPC__SPACE,
-		.peer_bell = &channel->theirs.bells->space,
+		.peer_bell = &theirs.bells->space,
 		.stream = token | opener,
 		.label = receiver->label,
 	};

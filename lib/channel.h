@@ -81,7 +81,7 @@ struct flowipc_channel {
 	struct doorbell doorbell;
 	struct flowipc_region *region; /* our outbox is in it */
 	struct outbox mine;
-	struct outbox theirs;
+	struct mapping theirs; /* the peer's outbox, see struct lane */
 	/* What ended the channel for both directions: -EPROTO. */
 	_Atomic int broken;
 	bool closed;

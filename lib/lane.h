@@ -27,12 +27,14 @@
 #include "backend.h"
 #include "clock.h"
 #include "fence.h"
+#include "outbox.h"
 
 struct courier;
 
 struct lane {
 	const struct doorbell *doorbell;
 	struct courier *courier;
+	struct outbox theirs; /* this direction's view of it */
 	enum flowipc_wait_mode mode;
 	bool remote_fence;
 

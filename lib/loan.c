@@ -101,7 +101,7 @@ void flowipc__loan_give(struct sender *sender, uint32_t index)
 int flowipc__loans_reclaim(struct flowipc_channel *channel)
 {
 	struct sender *sender = &channel->sender;
-	struct outbox *theirs = &channel->theirs;
+	struct outbox *theirs = &sender->lane.theirs;
 	/* Pairs with the store in message_give_back(). */
 	uint64_t released = atomic_load_explicit(&theirs->cursor->released,
 						 memory_order_acquire);

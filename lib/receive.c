@@ -11,9 +11,9 @@
 static int slot_arrived(void *context)
 {
 	struct flowipc_channel *channel = context;
+	const struct outbox *theirs = &channel->receiver.lane.theirs;
 	uint64_t position = channel->receiver.position;
-	const struct slot *slot =
-		&channel->theirs.slots[position & channel->theirs.slot_mask];
+	const struct slot *slot = &theirs->slots[position & theirs->slot_mask];
 
 	/* Pairs with the store in slot_publish(). */
 	return atomic_load_explicit(&slot->sequence, memory_order_acquire) ==
@@ -61,7 +61,7 @@ static int protocol_error(struct flowipc_channel *channel, const char *what)
 static int payload_find(struct flowipc_message *message, uint32_t region)
 {
 	struct flowipc_channel *channel = message->channel;
-	struct outbox *theirs = &channel->theirs;
+	const struct outbox *theirs = &channel->receiver.lane.theirs;
 	struct mapping mapping;
 	uint64_t end;
 	int err;
@@ -93,9 +93,9 @@ static int slot_take(struct flowipc_channel *channel,
 		     struct flowipc_message *message)
 {
 	struct receiver *receiver = &channel->receiver;
+	const struct outbox *theirs = &receiver->lane.theirs;
 	const struct slot *slot =
-		&channel->theirs
-			 .slots[receiver->position & channel->theirs.slot_mask];
+		&theirs->slots[receiver->position & theirs->slot_mask];
 	uint64_t sent_ns = flowipc__peek(slot->sent_ns);
 	uint32_t region;
 	int err = 0;
@@ -177,7 +177,7 @@ int flowipc_message_receive(struct flowipc_channel *channel,
 void flowipc__messages_discard(struct flowipc_channel *channel)
 {
 	struct receiver *receiver = &channel->receiver;
-	uint64_t budget = channel->theirs.slot_mask + 1;
+	uint64_t budget = receiver->lane.theirs.slot_mask + 1;
 	struct flowipc_message *message;
 
 	while (budget-- && !flowipc__channel_error(channel) &&

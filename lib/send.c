@@ -16,7 +16,7 @@ static int slot_ready(void *context)
 	uint64_t consumed;
 
 	/* Pairs with the store in slot_consumed(). */
-	consumed = atomic_load_explicit(&channel->theirs.cursor->consumed,
+	consumed = atomic_load_explicit(&sender->lane.theirs.cursor->consumed,
 					memory_order_acquire);
 	if (consumed - sender->consumed > sender->position - sender->consumed)
 		return flowipc__channel_break(
