@@ -50,7 +50,10 @@ void flowipc__lane_prepare(struct lane *lane)
 	lane->spin_ns = SPIN_MAX_NS;
 	if (lane->mode == FLOWIPC_WAIT_SPIN || lane->event != FLOWIPC__MESSAGE)
 		return;
-	lane->armed = true;
+	/*
+	 * Not armed: there is no fence here, and the peer of an opener may have
+	 * published before. So whoever waits arms the bell anew and looks.
+	 */
 	atomic_store_explicit(lane->bell, ++lane->sleeps, memory_order_relaxed);
 }
 

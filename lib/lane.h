@@ -68,8 +68,8 @@ int flowipc__lane_wait(struct lane *lane, lane_ready_fn *ready, void *context,
 		       uint64_t deadline);
 
 /*
- * Make a lane ready for use. The bell is armed from the start, before the peer
- * can look, so that a descriptor that is polled first reports a first message.
+ * Make a lane ready for use. The bell is set from the start, so that a
+ * descriptor that is polled first reports a first message that comes later.
  */
 void flowipc__lane_prepare(struct lane *lane);
 
