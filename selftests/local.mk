@@ -2,6 +2,7 @@
 include selftests/lib/local.mk
 include selftests/examples/local.mk
 include selftests/manual/local.mk
+include selftests/model/local.mk
 include selftests/packaging/local.mk
 include selftests/stat/local.mk
 include selftests/trace/local.mk

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * DOC: the ring of a channel and the sleep protocol, for Spin
+ *
+ * One direction of a channel: a sender, a receiver, and each can be killed at
+ * any step. What is checked, over all interleavings:
+ *
+ *   - the receiver gets what was sent: whole, in order, once (assertions);
+ *   - nobody sleeps while what it sleeps for is there, and nobody sleeps for
+ *     ever (no state without a next step, except the end);
+ *   - a message that was published before its sender closed or was killed is
+ *     received.
+ *
+ * There are more messages than slots, so the ring wraps around. The receiver
+ * sleeps or polls, as it likes, and now and then a sleep ends for no reason of
+ * the protocol's: a timeout, or a bell that rang for an earlier sleep.
+ *
+ * Names are those of lib/lane.c, lib/send.c and lib/receive.c. The memory is a
+ * weak one: a store waits in its process's buffer for an unknown time, and only
+ * a release store waits for those before it. Loads are in order, but where a
+ * missing acquire is modelled.
+ *
+ *   -DREMOTE_FENCE       the sleeper's fence reaches into the other process
+ *                        (membarrier) and the sender has none
+ *   -DBUG_...            one mistake: the check must find it
+ *
+ * selftests/model/run has the list and runs them all.
+ */
+
+#ifndef SLOTS
+#define SLOTS 2
+#endif
+#ifndef MESSAGES
+#define MESSAGES 4
+#endif
+#ifndef TIMEOUTS
+#define TIMEOUTS 1
+#endif
+
+#define SENDER	 0
+#define RECEIVER 1
+#define NOBODY	 2
+
+/* Memory: what both can see. */
+
+#define SLOT(position)	   ((position) % SLOTS)
+#define CONTENT(position)  SLOT(position)
+#define SEQUENCE(position) (SLOTS + SLOT(position))
+#define CONSUMED	   (2 * SLOTS)
+#define MESSAGE_BELL	   (2 * SLOTS + 1)
+#define SPACE_BELL	   (2 * SLOTS + 2)
+#define WORDS		   (2 * SLOTS + 3)
+
+byte memory[WORDS];
+
+/* The stores of a process that nobody else sees yet, oldest first. */
+
+#define DEPTH 2
+
+typedef store_buffer {
+	byte count;
+	byte at[DEPTH];
+	byte value[DEPTH];
+	bit release[DEPTH];
+};
+
+store_buffer buffers[2];
+
+inline store(who, at_, value_, release_)
+{
+	d_step {
+		buffers[who].count < DEPTH ->
+		buffers[who].at[buffers[who].count] = at_;
+		buffers[who].value[buffers[who].count] = value_;
+		buffers[who].release[buffers[who].count] = release_;
+		buffers[who].count++;
+	}
+}
+
+/* May the second store of a buffer overtake the first? */
+#define MAY_OVERTAKE(who)                                      \
+	(buffers[who].count > 1 && !buffers[who].release[1] && \
+	 buffers[who].at[1] != buffers[who].at[0])
+
+/* Store i of a buffer becomes visible. */
+inline drain(who, i)
+{
+	memory[buffers[who].at[i]] = buffers[who].value[i];
+	if
+	:: i == 0 ->
+		buffers[who].at[0] = buffers[who].at[1];
+		buffers[who].value[0] = buffers[who].value[1];
+		buffers[who].release[0] = buffers[who].release[1]
+	:: else
+	fi;
+	buffers[who].at[1] = 0;
+	buffers[who].value[1] = 0;
+	buffers[who].release[1] = 0;
+	buffers[who].count--;
+}
+
+active proctype memory_system()
+{
+end:	do
+	:: d_step { buffers[SENDER].count > 0 -> drain(SENDER, 0) }
+	:: d_step { MAY_OVERTAKE(SENDER) -> drain(SENDER, 1) }
+	:: d_step { buffers[RECEIVER].count > 0 -> drain(RECEIVER, 0) }
+	:: d_step { MAY_OVERTAKE(RECEIVER) -> drain(RECEIVER, 1) }
+	od
+}
+
+#define IS_FENCED(who) (buffers[who].count == 0)
+
+/* fence.h: between "publish" and "is the other side asleep?" */
+inline fence_sender(who)
+{
+#if defined(REMOTE_FENCE) || defined(BUG_NO_SENDER_FENCE)
+	skip
+#else
+	IS_FENCED(who)
+#endif
+}
+
+inline fence_sleeper(who)
+{
+#ifdef BUG_NO_SLEEPER_FENCE
+	skip
+#else
+	IS_FENCED(who);
+#if defined(REMOTE_FENCE) && !defined(BUG_FENCE_NOT_REMOTE)
+	IS_FENCED(1 - who);
+#endif
+#endif
+}
+
+/* Doorbells: what the kernel keeps. */
+
+#define MESSAGE 0
+#define SPACE	1
+
+bit pending[2];
+bit gone[2];
+
+byte killed = NOBODY;
+byte timeouts = TIMEOUTS;
+
+/* For the assertions. */
+byte published;
+byte received;
+
+/* lane_ring(): something was published, wake the peer if it sleeps. */
+inline lane_ring(who, peer_bell, peer_event)
+{
+	fence_sender(who);
+	atomic {
+		if
+		:: memory[peer_bell] != 0 && memory[peer_bell] != rung ->
+			rung = memory[peer_bell];
+			kicks = true
+		:: else
+		fi
+	}
+	/* Between the look and the kick a lot can happen. */
+	if
+	:: kicks -> d_step { kicks = false; pending[peer_event] = 1 }
+	:: else
+	fi
+}
+
+inline lane_arm(who, bell_)
+{
+	d_step {
+		buffers[who].count < DEPTH ->
+		armed = true;
+#ifdef BUG_SLEEPS_NOT_NUMBERED
+		sleeps = 1;
+#else
+		sleeps++;
+#endif
+		store(who, bell_, sleeps, 0)
+	}
+	fence_sleeper(who)
+}
+
+inline lane_awake(who, bell_)
+{
+	if
+	:: d_step {
+		armed && buffers[who].count < DEPTH ->
+		armed = false;
+		store(who, bell_, 0, 0)
+	}
+	:: !armed
+	fi
+}
+
+#define THERE	 1
+#define END	 2
+#define NOTHING	 3
+
+/* The peer is gone: what it did before has been published, so look again. */
+inline lane_end(ready)
+{
+#ifndef BUG_NO_LAST_LOOK
+	if
+	:: ready -> result = THERE
+	:: else -> result = END
+	fi
+#else
+	result = END
+#endif
+}
+
+/* lane_sleep() */
+inline lane_sleep(who, bell_, event, ready)
+{
+	do
+	:: true ->
+#ifndef BUG_ARMED_AFTER_LOOK
+		if
+		:: !armed -> lane_arm(who, bell_)
+		:: else
+		fi;
+#endif
+#ifndef BUG_NO_RECHECK
+		if
+		:: ready -> result = THERE; break
+		:: else
+		fi;
+#endif
+#ifdef BUG_ARMED_AFTER_LOOK
+		if
+		:: !armed -> lane_arm(who, bell_)
+		:: else
+		fi;
+#endif
+		if
+		:: d_step { pending[event] -> pending[event] = 0 }
+		:: gone[1 - who] -> lane_end(ready); break
+		:: d_step { timeouts > 0 -> timeouts-- }
+			if
+			:: ready -> result = THERE
+			:: else -> result = NOTHING
+			fi;
+			break
+		fi;
+#ifndef BUG_RUNG_FOR_ONCE
+		/* It was rung for this sleep: the next is another one. */
+		lane_awake(who, bell_)
+#endif
+	od;
+	lane_awake(who, bell_)
+}
+
+/* lane_would_wait(): what a receiver calls before it polls its descriptor. */
+inline lane_would_wait(who, bell_, event, ready)
+{
+	result = NOTHING;
+#ifndef BUG_DRAINED_AFTER_LOOK
+	do
+	:: gone[1 - who] -> lane_end(ready); break
+	:: d_step { pending[event] -> pending[event] = 0 }
+		lane_awake(who, bell_)
+	:: else -> break
+	od;
+#endif
+	if
+	:: result == NOTHING ->
+		if
+		:: !armed -> lane_arm(who, bell_)
+		:: else
+		fi;
+		if
+		:: ready -> result = THERE
+		:: else
+		fi
+	:: else
+	fi;
+#ifdef BUG_DRAINED_AFTER_LOOK
+	pending[event] = 0;
+	if
+	:: gone[1 - who] && result == NOTHING -> lane_end(ready)
+	:: else
+	fi;
+#endif
+	if
+	:: result != NOTHING -> lane_awake(who, bell_)
+	:: else
+	fi
+}
+
+/* send.c */
+
+#ifdef BUG_SLOT_TOO_MANY
+#define SLOT_READY (position - memory[CONSUMED] <= SLOTS)
+#else
+#define SLOT_READY (position - memory[CONSUMED] < SLOTS)
+#endif
+
+#ifdef BUG_SEQUENCE_NOT_UNIQUE
+#define SEQUENCE_OF(position) 1
+#else
+#define SEQUENCE_OF(position) (position + 1)
+#endif
+
+#ifdef BUG_PUBLISH_NOT_RELEASE
+#define PUBLISH_RELEASE 0
+#else
+#define PUBLISH_RELEASE 1
+#endif
+
+inline slot_publish()
+{
+#ifdef BUG_RUNG_BEFORE_PUBLISHED
+	lane_ring(SENDER, MESSAGE_BELL, MESSAGE);
+#endif
+	store(SENDER, CONTENT(position), position + 1, 0);
+	d_step {
+		buffers[SENDER].count < DEPTH ->
+		store(SENDER, SEQUENCE(position), SEQUENCE_OF(position),
+		      PUBLISH_RELEASE);
+		published++;
+		position++
+	}
+#ifndef BUG_RUNG_BEFORE_PUBLISHED
+	lane_ring(SENDER, MESSAGE_BELL, MESSAGE)
+#endif
+}
+
+active proctype sender()
+{
+	byte position, rung, sleeps, result;
+	bit armed, kicks;
+
+	{
+		do
+		:: position == MESSAGES -> break
+		:: else ->
+			if
+			:: SLOT_READY -> slot_publish()
+			:: else ->
+				lane_sleep(SENDER, SPACE_BELL, SPACE,
+					   SLOT_READY);
+				if
+				:: result == END -> break
+				:: result == THERE -> slot_publish()
+				:: result == NOTHING
+				fi
+			fi
+		od;
+		/* Close at once, or see everything arrive. */
+		if
+		:: true
+		:: true -> received == MESSAGES || gone[RECEIVER]
+		fi
+	} unless { killed == SENDER };
+	IS_FENCED(SENDER);
+	gone[SENDER] = 1
+}
+
+/* receive.c */
+
+#define SLOT_ARRIVED (memory[SEQUENCE(position)] == SEQUENCE_OF(position))
+
+inline slot_take()
+{
+#ifdef BUG_CONSUMED_BEFORE_READ
+	position++;
+	store(RECEIVER, CONSUMED, position, 1);
+	assert(memory[CONTENT(position - 1)] == position);
+	received++;
+#else
+#ifdef BUG_READ_NOT_ACQUIRE
+	assert(got == position + 1);
+#else
+	assert(memory[CONTENT(position)] == position + 1);
+#endif
+	d_step {
+		buffers[RECEIVER].count < DEPTH ->
+		position++;
+		received++;
+		store(RECEIVER, CONSUMED, position, 1)
+	}
+#endif
+	lane_ring(RECEIVER, SPACE_BELL, SPACE)
+}
+
+active proctype receiver()
+{
+	byte position, rung, sleeps, result;
+	bit armed, kicks;
+#ifdef BUG_READ_NOT_ACQUIRE
+	byte got;
+#endif
+
+	{
+		/* lane_prepare(): the sender may have begun before. */
+#ifdef BUG_PREPARED_WITHOUT_FENCE
+		armed = true;
+#endif
+		sleeps = 1;
+		store(RECEIVER, MESSAGE_BELL, sleeps, 0);
+		do
+		:: true ->
+#ifdef BUG_READ_NOT_ACQUIRE
+			got = memory[CONTENT(position)];
+#endif
+			if
+			:: SLOT_ARRIVED ->
+				lane_awake(RECEIVER, MESSAGE_BELL);
+				result = THERE
+			:: else ->
+				if
+				:: lane_sleep(RECEIVER, MESSAGE_BELL, MESSAGE,
+					      SLOT_ARRIVED)
+				:: lane_would_wait(RECEIVER, MESSAGE_BELL,
+						   MESSAGE, SLOT_ARRIVED);
+					if
+					:: result == NOTHING ->
+						/* poll() */
+						pending[MESSAGE] || gone[SENDER]
+					:: else
+					fi
+				fi
+			fi;
+			if
+			:: result == THERE -> slot_take()
+			:: result == END -> break
+			:: result == NOTHING
+			fi
+		od;
+		/* All that was published, be the sender closed or killed. */
+		assert(received == published)
+	} unless { killed == RECEIVER };
+	IS_FENCED(RECEIVER);
+	gone[RECEIVER] = 1
+}
+
+active proctype killer()
+{
+	if
+	:: killed = SENDER
+	:: killed = RECEIVER
+	:: true
+	fi
+}
