@@ -134,6 +134,22 @@ int peer_wait(struct peer *peer)
 	return status;
 }
 
+const char *peer_fate(struct peer *peer)
+{
+	static char text[80];
+	int status;
+
+	kill(peer->pid, SIGALRM);
+	status = peer_wait(peer);
+	if (WIFSIGNALED(status))
+		snprintf(text, sizeof(text), "died of signal %d",
+			 WTERMSIG(status));
+	else
+		snprintf(text, sizeof(text), "hung or failed a check (%d)",
+			 WEXITSTATUS(status));
+	return text;
+}
+
 void peer_join(struct peer *peer)
 {
 	int status = peer_wait(peer);

@@ -7,7 +7,6 @@
 
 extern bool test_in_child;
 
-void test_arm_alarm(void);
 void test_end_peers(void);
 int test_run_exec(const struct peer_function *functions, const char *name,
 		  int sync);

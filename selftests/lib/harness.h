@@ -108,6 +108,8 @@ int test_ms(int milliseconds);	/* a limit, longer on a slow machine */
 int test_loops(int count);	/* a count, smaller on a slow machine */
 uint64_t test_now_ns(void);
 void test_sleep_ms(int milliseconds);
+/* From now on, this process may take as long as a test may. */
+void test_arm_alarm(void);
 
 /* Randomness: a seed per program, printed once, and a small generator */
 
@@ -143,6 +145,8 @@ void peer_join_signalled(struct peer *peer, int signal_number);
 void peer_kill(struct peer *peer);
 /* How the process ended, as for waitpid(), within the limit. */
 int peer_wait(struct peer *peer);
+/* The same in words, for one that says nothing; it is ended if it hangs. */
+const char *peer_fate(struct peer *peer);
 
 void sync_put(int sync, uint64_t number);
 uint64_t sync_get(int sync);

@@ -19,6 +19,7 @@ lib_tests = \
 	selftests/lib/stream \
 	selftests/lib/death \
 	selftests/lib/hostile \
+	selftests/lib/scribble \
 	selftests/lib/meddling
 
 check_PROGRAMS += $(lib_tests)
@@ -84,6 +85,14 @@ selftests_lib_death_LDADD = $(lib_tests_libs)
 selftests_lib_hostile_SOURCES = selftests/lib/hostile.c
 selftests_lib_hostile_CFLAGS = $(lib_tests_cflags)
 selftests_lib_hostile_LDADD = $(lib_tests_libs)
+
+selftests_lib_scribble_SOURCES = \
+	selftests/lib/scribble.c \
+	selftests/lib/scribbler.c \
+	selftests/lib/scribbler.h
+selftests_lib_scribble_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/lib
+selftests_lib_scribble_CFLAGS = $(lib_tests_cflags)
+selftests_lib_scribble_LDADD = $(lib_tests_libs)
 
 selftests_lib_meddling_SOURCES = \
 	selftests/lib/meddling.c \

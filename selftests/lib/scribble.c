@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A peer that writes anything into its own outbox: every field, with chosen and
+ * with random values, before, between and while the other side reads it. The
+ * other side does not crash, does not hang, reads nothing but that peer's
+ * memory, says -EPROTO or takes nonsense for a message, and serves somebody
+ * else as if nothing was.
+ *
+ * FLOWIPC_TEST_WORDS: how many words to change at least, instead of few enough
+ * for a few seconds.
+ */
+#include "scribbler.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+
+struct progress *progress;
+
+/* Enough for every field, and every complaint. */
+#define WORDS_FOR_ALL 500000
+
+struct victim {
+	struct flowipc_channel *channel;
+	struct flowipc_region *region;
+	uint64_t random;
+	struct flowipc_message *held[8];
+	/* What may be read and not written, as of the last look. */
+	struct map maps[64];
+	int map_count;
+};
+
+static bool is_in_maps(const struct victim *victim, const void *data,
+		       uint64_t size)
+{
+	uintptr_t at = (uintptr_t)data;
+	int i;
+
+	for (i = 0; i < victim->map_count; i++)
+		if (at >= victim->maps[i].start && at < victim->maps[i].end &&
+		    size <= victim->maps[i].end - at)
+			return true;
+	return false;
+}
+
+/* A payload of that size lies in what the peer lent us, not anywhere else. */
+static void check_place(struct victim *victim, const void *data, uint64_t size)
+{
+	if (is_in_maps(victim, data, size))
+		return;
+	victim->map_count = test_shared_maps("r-", victim->maps, 64);
+	check(victim->map_count <= 64);
+	check_msg(is_in_maps(victim, data, size), "%" PRIu64
+		  " bytes at %p are not the peer's", size, data);
+}
+
+/* Each of its cache lines, and the end. */
+static uint64_t sum(const void *data, uint64_t size)
+{
+	const volatile unsigned char *at = data;
+	uint64_t total = size ? at[size - 1] : 0, i;
+
+	for (i = 0; i < size; i += 64)
+		total += at[i];
+	return total;
+}
+
+static int receive_some(struct victim *victim, int timeout)
+{
+	struct flowipc_message *message;
+	uint64_t size;
+	int i, err;
+
+	for (i = 0; i < 64; i++) {
+		err = flowipc_message_receive(victim->channel, &message,
+					      timeout);
+		if (err)
+			return i ? 0 : err;
+		size = flowipc_message_size(message);
+		if (size > FLOWIPC__INLINE_MAX)
+			check_place(victim, flowipc_message_data(message),
+				    size);
+		sum(flowipc_message_data(message), size);
+		progress->messages++;
+		flowipc_message_release(victim->held[i % 8]);
+		victim->held[i % 8] = message;
+	}
+	return 0;
+}
+
+static int send_from_region(struct victim *victim, int timeout)
+{
+	struct flowipc_message *message;
+	int err;
+
+	err = flowipc_message_from_region(victim->channel, victim->region, 0,
+					  100, timeout, &message);
+	if (err)
+		return err;
+	err = flowipc_message_send(message, timeout);
+	if (err)
+		flowipc_message_release(message);
+	return err;
+}
+
+/* Every call a program may make. */
+static int act(struct victim *victim, int timeout)
+{
+	static char bytes[20000];
+	int err;
+
+	switch (test_random_below(&victim->random, 8)) {
+	case 0:
+	case 1:
+	case 2:
+		return receive_some(victim, timeout);
+	case 3:
+	case 4:
+		return flowipc_send(victim->channel, bytes,
+				    test_random_below(&victim->random, 20000),
+				    timeout);
+	case 5:
+		return send_from_region(victim, timeout);
+	case 6:
+		err = (int)flowipc_receive(victim->channel, bytes, 50,
+					   timeout);
+		return err == -EMSGSIZE ? 0 : err;
+	default:
+		return (int)flowipc_channel_reclaim(victim->channel);
+	}
+}
+
+/* What was wrong, up to the numbers in it. */
+static void complaint_note(void)
+{
+	char text[COMPLAINT_BYTES];
+	int i;
+
+	snprintf(text, sizeof(text), "%.*s",
+		 (int)strcspn(flowipc_last_error(), "0123456789"),
+		 flowipc_last_error());
+	for (i = 0; i < COMPLAINTS; i++) {
+		if (!progress->complaints[i][0])
+			memcpy(progress->complaints[i], text, sizeof(text));
+		if (strcmp(progress->complaints[i], text))
+			continue;
+		progress->complaint_count[i]++;
+		return;
+	}
+	check_msg(false, "more than %d kinds of complaints", COMPLAINTS);
+}
+
+static void suffer(struct victim *victim)
+{
+	bool ended = false;
+	int i, quiet, err;
+
+	for (i = 0, quiet = 0; i < 4000 && quiet < 400; i++) {
+		err = act(victim, test_random_below(&victim->random, 64) ? 0 :
+			  1);
+		if (err >= 0) {
+			quiet = 0;
+			continue;
+		}
+		gives_one_of(err, -EAGAIN, -ETIMEDOUT, -EPIPE, -EPROTO);
+		quiet++;
+		if (err == -EAGAIN)
+			sched_yield();
+		if (err == -EPROTO && !ended) {
+			progress->protocol_errors++;
+			complaint_note();
+		}
+		/* On with it for a while: broken must stay harmless, too. */
+		ended = ended || err == -EPROTO;
+		if (err == -EPIPE || err == -EPROTO)
+			quiet += 40;
+	}
+	for (i = 0; i < 8; i++)
+		flowipc_message_release(victim->held[i]);
+}
+
+static int one_session(struct flowipc_server *server, struct victim *victim)
+{
+	struct flowipc_session *session;
+	int err;
+
+	err = flowipc_accept(server, 100, &session);
+	if (err)
+		return err;
+	memset(victim->held, 0, sizeof(victim->held));
+	victim->map_count = 0;
+	err = flowipc_channel_accept(session, FLOWIPC_OPTS(channel,
+			.wait_mode = test_random_below(&victim->random, 3),
+			.slots = 2u << test_random_below(&victim->random, 8),
+			.payload_bytes = 100000),
+			test_ms(10000), &victim->channel);
+	gives_one_of(err, 0, -EPIPE, -EPROTO);
+	if (!err) {
+		suffer(victim);
+		flowipc_channel_close(victim->channel);
+	}
+	flowipc_session_close(session);
+	return 0;
+}
+
+/* Somebody else's session, which goes on whatever the attacker does. */
+static void echo(int sync, void *arg)
+{
+	struct link far = { .sync = sync };
+	uint64_t number;
+
+	(void)arg;
+	link_connect(&far, NULL);
+	do {
+		test_arm_alarm();
+		number = test_take(far.channel);
+		test_put(far.channel, number + 1);
+	} while (number);
+	link_close(&far);
+}
+
+static void victim(int sync, void *arg)
+{
+	struct victim victim = { .random = *(uint64_t *)arg + 1 };
+	struct link other = { .channel = NULL };
+	uint64_t number = 0;
+	int fds, maps;
+
+	ok(flowipc_listen("t", NULL, &other.server));
+	ok(flowipc_region_create(4096, NULL, &victim.region));
+	peer_start(&other.peer, echo, NULL);
+	ok(flowipc_accept(other.server, test_ms(10000), &other.session));
+	ok(flowipc_channel_accept(other.session, NULL, test_ms(10000),
+				  &other.channel));
+	sync_put(sync, 0);
+	fds = test_count_fds();
+	maps = test_count_shared_maps();
+	while (!atomic_load(&progress->over)) {
+		test_arm_alarm();
+		if (one_session(other.server, &victim))
+			continue;
+		test_put(other.channel, ++number);
+		gives(test_take(other.channel), number + 1);
+		if (number % 16)
+			continue;
+		/* nothing of the attacker is left */
+		gives(test_count_fds(), fds);
+		gives(test_count_shared_maps(), maps);
+		gives(flowipc_region_lent(victim.region), 0);
+	}
+	test_put(other.channel, 0);
+	gives(test_take(other.channel), 1);
+	link_stop(&other);
+	flowipc_region_destroy(victim.region);
+}
+
+static void report(void)
+{
+	int i;
+
+	print_message("%" PRIu64 " words changed in %" PRIu64
+		      " sessions, and %" PRIu64 " flipped forth and back\n",
+		      atomic_load(&progress->words),
+		      atomic_load(&progress->sessions),
+		      atomic_load(&progress->flips));
+	print_message("%" PRIu64 " messages, %" PRIu64 " protocol errors:\n",
+		      progress->messages, progress->protocol_errors);
+	for (i = 0; i < COMPLAINTS && progress->complaints[i][0]; i++)
+		print_message("%8" PRIu64 " %s\n", progress->complaint_count[i],
+			      progress->complaints[i]);
+}
+
+static bool complained(const char *what)
+{
+	int i;
+
+	for (i = 0; i < COMPLAINTS; i++)
+		if (strstr(progress->complaints[i], what))
+			return true;
+	return false;
+}
+
+/* Everything a field can be checked for was wrong at least once. */
+static void check_reach(void)
+{
+	static const char *const wanted[] = {
+		"of unknown kind",
+		"not in its slot",
+		"not in its region",
+		"sent from region",
+		"consumed more messages",
+		"released more messages",
+		"released a message that it does not have",
+	};
+	size_t i;
+
+	for (i = 0; i < KINDS; i++)
+		check_msg(atomic_load(&progress->hits[i]),
+			  "words of kind %zu were never changed", i);
+	for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		check_msg(complained(wanted[i]), "nobody complained of \"%s\"",
+			  wanted[i]);
+}
+
+static void every_word(void **state)
+{
+	uint64_t seed = test_seed();
+	struct peer attacking, suffering;
+
+	(void)state;
+	progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	check(progress != MAP_FAILED);
+	peer_start(&suffering, victim, &seed);
+	sync_get(suffering.sync);
+	peer_start(&attacking, scribbler, &seed);
+	while (!atomic_load(&progress->over)) {
+		test_arm_alarm();
+		/* neither says anything unless it dies */
+		check_msg(!sync_poll(suffering.sync, 50), "the victim %s",
+			  peer_fate(&suffering));
+		check_msg(!sync_poll(attacking.sync, 0) ||
+			  atomic_load(&progress->over), "the attacker %s",
+			  peer_fate(&attacking));
+	}
+	peer_join(&attacking);
+	peer_join(&suffering);
+	report();
+	check(atomic_load(&progress->words) >= words_wanted());
+	check(progress->messages);
+	/* what is rare may be missing in a short run */
+	if (words_wanted() >= WORDS_FOR_ALL)
+		check_reach();
+	munmap(progress, sizeof(*progress));
+}
+
+static const struct CMUnitTest tests[] = {
+	TEST(every_word),
+};
+
+TEST_MAIN(tests, NULL)
