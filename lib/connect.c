@@ -10,6 +10,7 @@
 #include "error.h"
 #include "name.h"
 #include "options.h"
+#include "policy.h"
 #include "session.h"
 
 /* How long a server may take to answer when the caller does not want to wait. */
@@ -73,23 +74,29 @@ static int connect_wait(const struct sockaddr_un *address, uint64_t deadline)
 	}
 }
 
-static int refused(const char *path, int error)
+/* What the server says of itself is only of interest if it is no nonsense. */
+static int refused(const char *path, const struct control *packet,
+		   uint16_t offered)
 {
-	switch (error) {
-	case EACCES:
-		return flowipc__fail(
-			-EACCES,
-			"the server at %s refused us: uid %u is not permitted",
-			path, geteuid());
-	case EPROTONOSUPPORT:
+	if (packet->error != EPROTONOSUPPORT)
+		return flowipc__fail(packet->error == EACCES ? -EACCES :
+							       -EPROTO,
+				     "the server at %s refused us", path);
+	if (packet->oldest > FLOWIPC__PROTOCOL ||
+	    packet->newest < FLOWIPC__PROTOCOL_OLDEST)
 		return flowipc__fail(
 			-EPROTONOSUPPORT,
-			"the server at %s has no protocol version or back end in common with us",
-			path);
-	default:
-		return flowipc__fail(-EPROTO, "the server at %s refused us",
-				     path);
-	}
+			"the server at %s speaks %s of the protocol, we %s",
+			path,
+			flowipc__versions_name(packet->oldest, packet->newest)
+				.text,
+			flowipc__versions_name(FLOWIPC__PROTOCOL_OLDEST,
+					       FLOWIPC__PROTOCOL)
+				.text);
+	return flowipc__fail(-EPROTONOSUPPORT,
+			     "the server at %s can use %s, we %s", path,
+			     flowipc__backends_name(packet->backends).text,
+			     flowipc__backends_name(offered).text);
 }
 
 /* The server's answer to our hello: the back end and the courier's socket. */
@@ -117,12 +124,14 @@ static int answer_wait(int control, const char *path, uint16_t offered,
 				     path);
 	if (packet.kind == CONTROL_REFUSED) {
 		flowipc__close_all(fds, count);
-		return refused(path, packet.error);
+		return refused(path, &packet, offered);
 	}
 	if (packet.kind != CONTROL_WELCOME || count != 1 ||
 	    !flowipc__is_unix_socket(fds[0], SOCK_SEQPACKET) ||
 	    packet.newest < FLOWIPC__PROTOCOL_OLDEST ||
-	    packet.newest > FLOWIPC__PROTOCOL || !(packet.backends & offered) ||
+	    packet.newest > FLOWIPC__PROTOCOL ||
+	    packet.features & ~FLOWIPC__FEATURES ||
+	    !(packet.backends & offered) ||
 	    (packet.backends & (packet.backends - 1))) {
 		flowipc__close_all(fds, count);
 		return flowipc__fail(
@@ -138,28 +147,29 @@ static int answer_wait(int control, const char *path, uint16_t offered,
 }
 
 static int greet(int control, const char *path, uint16_t offered,
-		 enum flowipc_policy policy, struct flowipc_peer *peer)
+		 const struct policy *policy, struct flowipc_peer *peer)
 {
 	struct control hello = {
 		.kind = CONTROL_HELLO,
 		.backends = offered,
 		.oldest = FLOWIPC__PROTOCOL_OLDEST,
 		.newest = FLOWIPC__PROTOCOL,
+		.features = FLOWIPC__FEATURES,
 	};
+	enum flowipc_refusal_reason reason;
+	struct error_line line;
 	int err;
 
 	err = flowipc__peer_identify(control, peer);
 	if (err)
 		return err;
-	if (!flowipc__peer_is_allowed(control, peer, policy))
-		return flowipc__fail(
-			-EACCES,
-			"the server at %s runs as uid %u, which our policy does not allow",
-			path, peer->uid);
-	err = flowipc__control_send(control, &hello, NULL, 0);
-	if (err)
-		return flowipc__fail(-ECONNREFUSED, "the server at %s hung up",
-				     path);
+	if (flowipc__policy_check(policy, control, peer, &reason)) {
+		flowipc__error_keep(&line);
+		return flowipc__fail(-EACCES, "we refuse the server at %s: %s",
+				     path, line.text);
+	}
+	/* One that has refused us listens no more, but has said so. */
+	flowipc__control_send(control, &hello, NULL, 0);
 	return 0;
 }
 
@@ -170,31 +180,35 @@ int flowipc_connect(const char *name, const struct flowipc_connect_opts *opts,
 	struct flowipc_connect_opts known;
 	const struct backend *backend = NULL;
 	struct sockaddr_un address;
+	struct policy policy;
 	struct flowipc_peer peer;
-	int control, courier = -1, err;
+	int control = -1, courier = -1, err;
 	uint16_t offered;
 
 	err = flowipc__options_read(&known, sizeof(known), opts, "connect");
 	if (err)
 		return err;
+	err = flowipc__policy_create(&policy, known.policy, known.allow);
+	if (err)
+		return err;
 	err = flowipc__name_resolve(name, known.policy, false, &address);
-	if (err)
-		return err;
-	err = flowipc__backends_offer(known.backend, &offered);
-	if (err)
-		return err;
-
-	control = connect_wait(&address, deadline);
-	if (control < 0)
-		return control;
+	if (!err)
+		err = flowipc__backends_offer(known.backend, &offered);
+	if (!err) {
+		control = connect_wait(&address, deadline);
+		err = control < 0 ? control : 0;
+	}
+	if (!err)
+		err = greet(control, address.sun_path, offered, &policy, &peer);
+	flowipc__policy_clear(&policy);
 	if (!deadline)
 		deadline = flowipc__now() + ANSWER_NS;
-	err = greet(control, address.sun_path, offered, known.policy, &peer);
 	if (!err)
 		err = answer_wait(control, address.sun_path, offered, deadline,
 				  &backend, &courier);
 	if (err) {
-		close(control);
+		if (control >= 0)
+			close(control);
 		return err;
 	}
 	return flowipc__session_create(control, courier, backend, &peer, name,

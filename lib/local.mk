@@ -21,14 +21,20 @@ lib_libflowipc_la_SOURCES = \
 	lib/channel.h \
 	lib/clock.h \
 	lib/connect.c \
+	lib/control.c \
+	lib/control.h \
 	lib/courier.c \
 	lib/courier.h \
 	lib/error.c \
 	lib/error.h \
 	lib/fence.c \
 	lib/fence.h \
+	lib/guest.c \
+	lib/guest.h \
 	lib/lane.c \
 	lib/lane.h \
+	lib/listener.c \
+	lib/listener.h \
 	lib/loan.c \
 	lib/message.c \
 	lib/name.c \
@@ -42,6 +48,8 @@ lib_libflowipc_la_SOURCES = \
 	lib/packet.h \
 	lib/payload.c \
 	lib/payload.h \
+	lib/policy.c \
+	lib/policy.h \
 	lib/probes.c \
 	lib/probes.h \
 	lib/receive.c \

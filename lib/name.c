@@ -93,9 +93,6 @@ int flowipc__name_resolve(const char *name, enum flowipc_policy policy,
 	if (!name)
 		return flowipc__fail(-EINVAL,
 				     "the name of the service is NULL");
-	if (policy < FLOWIPC_POLICY_SAME_USER || policy > FLOWIPC_POLICY_ANYONE)
-		return flowipc__fail(-EINVAL, "there is no policy %d",
-				     (int)policy);
 	if (strchr(name, '/')) {
 		length = snprintf(address->sun_path, room, "%s", name);
 	} else {

@@ -3,46 +3,17 @@
  * Who gets a session: policies, back ends that do not match, and strangers
  * that only waste a server's or a client's time.
  */
-#include "harness.h"
+#include "raw.h"
 
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <linux/flowipc.h>
 
 enum { NOBODY = 65534, OTHER_GROUP = 65533 };
-
-static struct sockaddr_un address_of(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	check(strlen(path) < sizeof(address.sun_path));
-	strcpy(address.sun_path, path);
-	return address;
-}
-
-static int raw_connect(const char *path)
-{
-	struct sockaddr_un address = address_of(path);
-	int fd = (int)sys(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-
-	sys(connect(fd, (struct sockaddr *)&address, sizeof(address)));
-	return fd;
-}
-
-static int raw_listen(const char *path, int type)
-{
-	struct sockaddr_un address = address_of(path);
-	int fd = (int)sys(socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
-
-	sys(bind(fd, (struct sockaddr *)&address, sizeof(address)));
-	sys(listen(fd, 16));
-	return fd;
-}
 
 /*
  * The device for other users as well, as its group rule would do for members,

@@ -11,6 +11,8 @@ lib_tests = \
 	selftests/lib/names \
 	selftests/lib/session \
 	selftests/lib/admission \
+	selftests/lib/policy \
+	selftests/lib/handshake \
 	selftests/lib/channel \
 	selftests/lib/pollable \
 	selftests/lib/message \
@@ -54,9 +56,26 @@ selftests_lib_session_SOURCES = selftests/lib/session.c
 selftests_lib_session_CFLAGS = $(lib_tests_cflags)
 selftests_lib_session_LDADD = $(lib_tests_libs)
 
-selftests_lib_admission_SOURCES = selftests/lib/admission.c
+selftests_lib_admission_SOURCES = \
+	selftests/lib/admission.c \
+	selftests/lib/raw.c \
+	selftests/lib/raw.h
 selftests_lib_admission_CFLAGS = $(lib_tests_cflags)
 selftests_lib_admission_LDADD = $(lib_tests_libs)
+
+selftests_lib_policy_SOURCES = \
+	selftests/lib/policy.c \
+	selftests/lib/raw.c \
+	selftests/lib/raw.h
+selftests_lib_policy_CFLAGS = $(lib_tests_cflags)
+selftests_lib_policy_LDADD = $(lib_tests_libs)
+
+selftests_lib_handshake_SOURCES = \
+	selftests/lib/handshake.c \
+	selftests/lib/raw.c \
+	selftests/lib/raw.h
+selftests_lib_handshake_CFLAGS = $(lib_tests_cflags)
+selftests_lib_handshake_LDADD = $(lib_tests_libs)
 
 selftests_lib_channel_SOURCES = selftests/lib/channel.c
 selftests_lib_channel_CFLAGS = $(lib_tests_cflags)

@@ -31,6 +31,30 @@ enum flowipc_policy {
 	FLOWIPC_POLICY_ANYONE = 2,
 };
 
+/**
+ * Lists that a peer must be on as well, FLOWIPC_OPTS(allow, ...). The policy
+ * and each list that is not empty must be satisfied, by root and by this very
+ * user, too; so to allow two users by their uids, list them and take
+ * FLOWIPC_POLICY_ANYONE. Lists are copied and may be freed after the call.
+ *
+ * An executable is a path to a file, looked up once, at the call; the peer must
+ * run that very file. A file that takes its place later, as an update does, is
+ * another one. Telling what a peer runs takes the right to trace it (ptrace(2)),
+ * so root or the same user; else it is refused. This keeps out a wrong program,
+ * not a malicious one of the same user, which can trace or preload a right one;
+ * and a server that was started by a service manager's socket is, to its
+ * clients, the service manager.
+ */
+struct flowipc_allow_opts {
+	size_t sz;
+	const uid_t *uids; /**< effective uid of the peer */
+	size_t uid_count;
+	const gid_t *gids; /**< effective or supplementary group of the peer */
+	size_t gid_count;
+	const char *const *executables;
+	size_t executable_count;
+};
+
 /** Options of flowipc_listen(). */
 struct flowipc_listen_opts {
 	size_t sz;
@@ -41,6 +65,8 @@ struct flowipc_listen_opts {
 	 * both sides can use; otherwise a client that cannot use it is refused.
 	 */
 	enum flowipc_backend backend;
+	/** Lists that a client must be on as well; default none. */
+	const struct flowipc_allow_opts *allow;
 };
 
 /** Options of flowipc_connect(). */
@@ -50,6 +76,8 @@ struct flowipc_connect_opts {
 	enum flowipc_policy policy;
 	/** As in flowipc_listen_opts. */
 	enum flowipc_backend backend;
+	/** Lists that the server must be on as well; default none. */
+	const struct flowipc_allow_opts *allow;
 };
 
 /** Who is at the other end of a session, as the kernel knows it. */
@@ -59,14 +87,36 @@ struct flowipc_peer {
 	gid_t gid; /**< effective */
 };
 
+/** Why a server refused a client. */
+enum flowipc_refusal_reason {
+	FLOWIPC_REFUSED_POLICY = 1, /**< the policy does not let it in */
+	FLOWIPC_REFUSED_UID = 2, /**< not on the list of uids */
+	FLOWIPC_REFUSED_GID = 3, /**< in no group of the list */
+	FLOWIPC_REFUSED_EXECUTABLE =
+		4, /**< not on the list, or not to be told */
+	FLOWIPC_REFUSED_VERSION =
+		5, /**< no version of the protocol in common */
+	FLOWIPC_REFUSED_BACKEND = 6, /**< no back end in common */
+	FLOWIPC_REFUSED_SILENT = 7, /**< it said nothing in time */
+	FLOWIPC_REFUSED_PROTOCOL = 8, /**< what it said is not of a client */
+};
+
+/** A client that was refused. */
+struct flowipc_refusal {
+	struct flowipc_peer peer;
+	enum flowipc_refusal_reason reason;
+	uint64_t lost; /**< earlier refusals that nobody asked for in time */
+	char text[192]; /**< one line, for people */
+};
+
 /**
  * @brief Offer a service under a name.
  * @param name 1 to 64 of the characters A-Z a-z 0-9 . _ -, not beginning with
  *        a dot; or a path.
  * @param server set to the server; release it with flowipc_server_close().
  * @return 0; -EINVAL bad name; -EADDRINUSE a live server has this name (one
- * left by a killed server is replaced); -EACCES, -ENOENT the folder cannot be
- * used; -ENAMETOOLONG; -ENOMEM; -EMFILE; and what flowipc_backend_find()
+ * left by a killed server is replaced); -EACCES, -ENOENT the folder, or an
+ * executable that is to be allowed, cannot be used; -ENAMETOOLONG; -ENOMEM; -EMFILE; and what flowipc_backend_find()
  * returns.
  *
  * Thread-safe. Does not block. Since 0.1.
@@ -88,12 +138,27 @@ FLOWIPC_API int flowipc_server_fd(const struct flowipc_server *server);
  * @return 0; -EAGAIN; -ETIMEDOUT; -EINTR; -EMFILE; -ENOMEM.
  *
  * Clients that are refused, too slow or do not keep to the protocol are
- * dropped without being reported, and never delay others.
+ * dropped, and never delay others; see flowipc_server_refusal().
  *
  * Not thread-safe for one server. Blocks up to @p timeout_ms. Since 0.1.
  */
 FLOWIPC_API int flowipc_accept(struct flowipc_server *server, int timeout_ms,
 			       struct flowipc_session **session);
+
+/**
+ * @brief Take note of a client that was refused.
+ * @param refusal set to who it was, and why; the client itself was told no more
+ *        than -EACCES, or -EPROTONOSUPPORT and what this side supports.
+ * @return 0; -EAGAIN there is none.
+ *
+ * Refusals are made by flowipc_accept(), whatever that returns, and do not make
+ * the descriptor readable: ask after each call of it, until -EAGAIN. The last
+ * 64 are remembered.
+ *
+ * Not thread-safe for one server. Does not block. Since 0.1.
+ */
+FLOWIPC_API int flowipc_server_refusal(struct flowipc_server *server,
+				       struct flowipc_refusal *refusal);
 
 /**
  * @brief Stop listening and remove the name. Sessions stay as they are.
