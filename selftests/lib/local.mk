@@ -9,6 +9,7 @@ lib_tests = \
 	selftests/lib/backend \
 	selftests/lib/region \
 	selftests/lib/names \
+	selftests/lib/activation \
 	selftests/lib/session \
 	selftests/lib/admission \
 	selftests/lib/policy \
@@ -55,6 +56,13 @@ selftests_lib_region_LDADD = $(lib_tests_libs)
 selftests_lib_session_SOURCES = selftests/lib/session.c
 selftests_lib_session_CFLAGS = $(lib_tests_cflags)
 selftests_lib_session_LDADD = $(lib_tests_libs)
+
+selftests_lib_activation_SOURCES = \
+	selftests/lib/activation.c \
+	selftests/lib/raw.c \
+	selftests/lib/raw.h
+selftests_lib_activation_CFLAGS = $(lib_tests_cflags)
+selftests_lib_activation_LDADD = $(lib_tests_libs)
 
 selftests_lib_admission_SOURCES = \
 	selftests/lib/admission.c \

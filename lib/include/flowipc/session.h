@@ -8,6 +8,12 @@
  * FLOWIPC_POLICY_SAME_USER (without XDG_RUNTIME_DIR: /run/flowipc for root
  * and /tmp/flowipc-UID for others), and in /run/flowipc for the other
  * policies. A name with a slash in it is the path of the socket itself.
+ *
+ * A server that a service manager such as systemd starts by socket activation,
+ * from a unit with ListenSequentialPacket=PATH, listens with the same call: a
+ * socket that was passed to the process (LISTEN_PID, LISTEN_FDS) and is bound
+ * to the path that the name stands for is used as it is, with the permissions
+ * it has, and stays when the server is closed.
  */
 #ifndef FLOWIPC_SESSION_H
 #define FLOWIPC_SESSION_H
