@@ -97,6 +97,7 @@ void flowipc_channel_close(struct flowipc_channel *channel)
 		if (channel->receiver.kept)
 			flowipc_message_release(channel->receiver.kept);
 		flowipc__messages_discard(channel);
+		flowipc__sender_end(channel);
 	}
 	channel->closed = true;
 	/* The peer is told now, whatever our user still holds. */

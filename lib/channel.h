@@ -58,6 +58,7 @@ struct sender {
 	struct loan *loans;
 	struct payload *payload;
 	uint64_t max_message_bytes;
+	bool shut; /* we send no more */
 	struct flowipc_region *spare; /* the last one that was own_region */
 	struct flowipc_message *unused;
 	uint32_t held; /* messages in the user's hands */
@@ -94,6 +95,12 @@ static inline int flowipc__channel_error(struct flowipc_channel *channel)
 {
 	return atomic_load_explicit(&channel->broken, memory_order_relaxed);
 }
+
+/* 0 as long as we may send on it. */
+int flowipc__sender_error(struct flowipc_channel *channel);
+
+/* We send no more, and the peer can see it. */
+void flowipc__sender_end(struct flowipc_channel *channel);
 
 /* The peer did what it must not: the channel is of no more use. */
 int flowipc__channel_break(struct flowipc_channel *channel, int error);

@@ -91,7 +91,7 @@ const char *flowipc_strerror(int error)
 	case -EPERM:
 		return "not permitted";
 	case -EPIPE:
-		return "the peer is gone";
+		return "the peer is gone, or sends no more";
 	case -EPROTO:
 		return "the peer broke the protocol";
 	case -EPROTONOSUPPORT:

@@ -198,7 +198,7 @@ int flowipc_message_new(struct flowipc_channel *channel, uint64_t size,
 	struct flowipc_message *new;
 	int err;
 
-	err = flowipc__channel_error(channel);
+	err = flowipc__sender_error(channel);
 	if (!err)
 		err = size_check(sender, size);
 	if (err)
@@ -234,7 +234,7 @@ int flowipc_message_from_region(struct flowipc_channel *channel,
 	uint64_t end;
 	int err;
 
-	err = flowipc__channel_error(channel);
+	err = flowipc__sender_error(channel);
 	if (!err)
 		err = size_check(sender, length);
 	if (err)

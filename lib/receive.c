@@ -8,9 +8,8 @@
 #include "error.h"
 #include "probes.h"
 
-static int slot_arrived(void *context)
+static bool slot_arrived(struct flowipc_channel *channel)
 {
-	struct flowipc_channel *channel = context;
 	const struct outbox *theirs = &channel->receiver.lane.theirs;
 	uint64_t position = channel->receiver.position;
 	const struct slot *slot = &theirs->slots[position & theirs->slot_mask];
@@ -18,6 +17,44 @@ static int slot_arrived(void *context)
 	/* Pairs with the store in slot_publish(). */
 	return atomic_load_explicit(&slot->sequence, memory_order_acquire) ==
 	       position + 1;
+}
+
+static int protocol_error(struct flowipc_channel *channel, const char *what)
+{
+	return flowipc__channel_break(
+		channel, flowipc__fail(-EPROTO, "the peer sent %s", what));
+}
+
+/* 1 the peer has said that it sends no more than what was received; 0; -EPROTO */
+static int stream_ended(struct flowipc_channel *channel)
+{
+	const struct receiver *receiver = &channel->receiver;
+	uint64_t end;
+
+	/* Pairs with the store in flowipc__sender_end(). */
+	end = atomic_load_explicit(&receiver->lane.theirs.span->end,
+				   memory_order_acquire);
+	if (!end || end - 1 > receiver->position)
+		return 0;
+	if (end - 1 < receiver->position)
+		return protocol_error(channel, "messages after its end");
+	return 1;
+}
+
+/* Is there a message, or will there never be one? */
+static int message_arrived(void *context)
+{
+	int ended;
+
+	if (slot_arrived(context))
+		return 1;
+	ended = stream_ended(context);
+	return ended > 0 ? -EPIPE : ended;
+}
+
+bool flowipc_channel_was_shut_down(struct flowipc_channel *channel)
+{
+	return !flowipc__channel_error(channel) && stream_ended(channel) > 0;
 }
 
 /* The slot is read: the sender may use it again. */
@@ -49,12 +86,6 @@ void flowipc__message_give_back(struct flowipc_message *message)
 			      ++receiver->released, memory_order_release);
 	if (!channel->closed)
 		flowipc__lane_ring(&receiver->lane);
-}
-
-static int protocol_error(struct flowipc_channel *channel, const char *what)
-{
-	return flowipc__channel_break(
-		channel, flowipc__fail(-EPROTO, "the peer sent %s", what));
 }
 
 /* Find the payload that a slot speaks of. Each of its words was read once. */
@@ -153,12 +184,14 @@ int flowipc_message_receive(struct flowipc_channel *channel,
 	err = flowipc__channel_error(channel);
 	if (err)
 		return err;
-	if (slot_arrived(channel))
+	err = message_arrived(channel);
+	if (err > 0)
 		flowipc__lane_awake(&receiver->lane);
-	else
-		err = flowipc__lane_wait(&receiver->lane, slot_arrived, channel,
+	else if (!err)
+		err = flowipc__lane_wait(&receiver->lane, message_arrived,
+					 channel,
 					 flowipc__deadline(timeout_ms));
-	if (err)
+	if (err < 0)
 		return err;
 	new = flowipc__message_get(channel, &receiver->unused);
 	if (!new)

@@ -98,6 +98,40 @@ static int region_share(struct flowipc_channel *channel,
 	}
 }
 
+int flowipc__sender_error(struct flowipc_channel *channel)
+{
+	int err = flowipc__channel_error(channel);
+
+	if (!err && channel->sender.shut)
+		err = flowipc__fail(
+			-EPIPE,
+			"this side of the channel was shut down for sending");
+	return err;
+}
+
+void flowipc__sender_end(struct flowipc_channel *channel)
+{
+	struct sender *sender = &channel->sender;
+
+	if (sender->shut)
+		return;
+	sender->shut = true;
+	/* Pairs with the load in stream_ended(). */
+	atomic_store_explicit(&channel->mine.span->end, sender->position + 1,
+			      memory_order_release);
+}
+
+int flowipc_channel_shutdown(struct flowipc_channel *channel)
+{
+	int err = flowipc__channel_error(channel);
+
+	if (err)
+		return err;
+	flowipc__sender_end(channel);
+	flowipc__lane_ring(&channel->sender.lane);
+	return 0;
+}
+
 int flowipc_message_send(struct flowipc_message *message, int timeout_ms)
 {
 	struct flowipc_channel *channel = message->channel;
@@ -108,7 +142,7 @@ int flowipc_message_send(struct flowipc_message *message, int timeout_ms)
 	if (message->received)
 		return flowipc__fail(-EINVAL,
 				     "a received message cannot be sent on");
-	err = flowipc__channel_error(channel);
+	err = flowipc__sender_error(channel);
 	if (err)
 		return err;
 	if (flowipc__lane_hung_up(&sender->lane))

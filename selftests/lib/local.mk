@@ -18,6 +18,7 @@ lib_tests = \
 	selftests/lib/pollable \
 	selftests/lib/message \
 	selftests/lib/flow \
+	selftests/lib/ending \
 	selftests/lib/forked \
 	selftests/lib/stream \
 	selftests/lib/death \
@@ -96,6 +97,10 @@ selftests_lib_message_LDADD = $(lib_tests_libs)
 selftests_lib_flow_SOURCES = selftests/lib/flow.c
 selftests_lib_flow_CFLAGS = $(lib_tests_cflags)
 selftests_lib_flow_LDADD = $(lib_tests_libs)
+
+selftests_lib_ending_SOURCES = selftests/lib/ending.c
+selftests_lib_ending_CFLAGS = $(lib_tests_cflags)
+selftests_lib_ending_LDADD = $(lib_tests_libs)
 
 selftests_lib_forked_SOURCES = selftests/lib/forked.c
 selftests_lib_forked_CFLAGS = $(lib_tests_cflags)

@@ -18,6 +18,8 @@
 #ifndef FLOWIPC_CHANNEL_H
 #define FLOWIPC_CHANNEL_H
 
+#include <stdbool.h>
+
 #include <flowipc/session.h>
 
 #ifdef __cplusplus
@@ -103,6 +105,30 @@ FLOWIPC_API int flowipc_channel_fd(const struct flowipc_channel *channel);
  * Belongs to the sending thread. Never waits. Since 0.1.
  */
 FLOWIPC_API int64_t flowipc_channel_reclaim(struct flowipc_channel *channel);
+
+/**
+ * @brief Send no more: end the direction from this side to the peer.
+ * @return 0, also if it was done before; -EPROTO.
+ *
+ * The peer receives all that was sent and then -EPIPE. It may go on sending,
+ * and this side receiving. From now on making or sending a message fails with
+ * -EPIPE; one that was made before can only be released.
+ *
+ * Belongs to the sending thread. Never waits. Since 0.1.
+ */
+FLOWIPC_API int flowipc_channel_shutdown(struct flowipc_channel *channel);
+
+/**
+ * @brief Was everything received that the peer meant to send?
+ * @return true once it was, and the peer has said that it was all, with
+ * flowipc_channel_shutdown() or flowipc_channel_close(). False as long as the
+ * peer may send more, and for ever if it ended without a word.
+ *
+ * To be asked when a receive has failed with -EPIPE. Belongs to the receiving
+ * thread. Never waits. Since 0.1.
+ */
+FLOWIPC_API bool
+flowipc_channel_was_shut_down(struct flowipc_channel *channel);
 
 /**
  * @brief Close this side.
