@@ -10,8 +10,8 @@
 #define OUTBOX_VERSION 1
 
 #define CURSOR_OFFSET	FLOWIPC__LINE_PAIR
-#define SPAN_OFFSET	(2 * FLOWIPC__LINE_PAIR)
-#define BELLS_OFFSET	(3 * FLOWIPC__LINE_PAIR)
+#define BELLS_OFFSET	(2 * FLOWIPC__LINE_PAIR)
+#define SPAN_OFFSET	(3 * FLOWIPC__LINE_PAIR)
 #define RELEASES_OFFSET (4 * FLOWIPC__LINE_PAIR)
 #define RELEASES_BYTES	(FLOWIPC__LOANS * sizeof(uint32_t))
 #define SLOTS_OFFSET	(RELEASES_OFFSET + RELEASES_BYTES)
@@ -46,8 +46,8 @@ static void outbox_locate(struct outbox *outbox, const struct mapping *mapping,
 	*outbox = (struct outbox){
 		.mapping = *mapping,
 		.cursor = (void *)(base + CURSOR_OFFSET),
-		.span = (void *)(base + SPAN_OFFSET),
 		.bells = (void *)(base + BELLS_OFFSET),
+		.span = (void *)(base + SPAN_OFFSET),
 		.releases = (void *)(base + header->releases_offset),
 		.slots = (void *)(base + header->slots_offset),
 		.slot_mask = header->slots - 1,

@@ -9,13 +9,13 @@
  *   [ header:   geometry; constant, read once by the peer when it maps it ]
  *   [ cursor:   how far the owner has consumed the PEER's slots,
  *               and how many messages of the PEER it has released          ]
- *   [ span:     where the owner's messages end, once it sends no more      ]
  *   [ bells:    "I sleep": one word for each thing the owner waits for     ]
+ *   [ span:     where the owner's messages end, once it sends no more      ]
  *   [ releases: ring of the loans of the PEER that the owner gave back     ]
  *   [ slots:    ring of messages, written by the owner                     ]
  *   [ payload:  what larger messages of the owner consist of               ]
  *
- * Cursor, span, bells and each slot have a pair of cache lines to themselves,
+ * Cursor, bells, span and each slot have a pair of cache lines to themselves,
  * because processors fetch lines in pairs.
  *
  * Positions count messages from 0 and never wrap (2^64). A slot carries its
@@ -90,24 +90,24 @@ struct outbox_cursor {
 	_Atomic uint64_t released;
 };
 
-/* Of the owner's messages. */
-struct outbox_span {
-	/* 0: more may come. Else 1 + the position at which there is none. */
-	_Atomic uint64_t end;
-};
-
 /* 0: awake. Else the number of this sleep: whoever sees it rings once for it. */
 struct outbox_bells {
 	_Atomic uint64_t message;
 	_Atomic uint64_t space;
 };
 
+/* Of the owner's messages. */
+struct outbox_span {
+	/* 0: more may come. Else 1 + the position at which there is none. */
+	_Atomic uint64_t end;
+};
+
 /* One outbox, ours or the peer's: where things are, all checked. */
 struct outbox {
 	struct mapping mapping;
 	struct outbox_cursor *cursor;
-	struct outbox_span *span;
 	struct outbox_bells *bells;
+	struct outbox_span *span;
 	_Atomic uint32_t *releases;
 	struct slot *slots;
 	uint64_t slot_mask;

@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "outbox.h"
+
 enum { COUNT = 100, LARGE = 30000 };
 
 /* Small, from the payload area, and one with a region of its own. */
@@ -242,7 +244,7 @@ static void death_after_the_end(void **state)
 }
 
 /* The word that says where the messages end, in the memory of its owner. */
-enum { END_AT = 256 };
+enum { END_AT = 3 * FLOWIPC__LINE_PAIR };
 
 static void lie_about_the_end(struct link *far, void *arg)
 {

@@ -99,6 +99,7 @@ selftests_lib_flow_CFLAGS = $(lib_tests_cflags)
 selftests_lib_flow_LDADD = $(lib_tests_libs)
 
 selftests_lib_ending_SOURCES = selftests/lib/ending.c
+selftests_lib_ending_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/lib
 selftests_lib_ending_CFLAGS = $(lib_tests_cflags)
 selftests_lib_ending_LDADD = $(lib_tests_libs)
 

@@ -290,6 +290,7 @@ static void check_reach(void)
 		"consumed more messages",
 		"released more messages",
 		"released a message that it does not have",
+		"messages after its end",
 	};
 	size_t i;
 

@@ -115,6 +115,9 @@ static void count_word(const struct attacker *attacker, const void *at)
 	else if (word >= 2 * HEADER_WORDS &&
 		 word < 2 * HEADER_WORDS + BELLS_WORDS)
 		kind = BELLS + word - 2 * HEADER_WORDS;
+	else if (word >= 3 * HEADER_WORDS &&
+		 word < 3 * HEADER_WORDS + SPAN_WORDS)
+		kind = SPAN + word - 3 * HEADER_WORDS;
 	else if (offset >= slots)
 		kind = SLOTS + word % SLOT_WORDS;
 	else
@@ -157,7 +160,10 @@ static uint64_t place(struct attacker *attacker)
 		return 2 * FLOWIPC__LINE_PAIR + test_random_below(random,
 				sizeof(struct outbox_bells));
 	case 3:
-		return test_random_below(random, slots);
+		if (test_random_below(random, 2))
+			return test_random_below(random, slots);
+		return 3 * FLOWIPC__LINE_PAIR + test_random_below(random,
+				sizeof(struct outbox_span));
 	default:
 		return slots + test_random_below(random, attacker->slot_count *
 						 sizeof(struct slot));
