@@ -4,7 +4,7 @@
 # selftests/kmod, "make check" builds them and targets of their own run them in a
 # virtual machine; VM_FLAGS goes to it after their own options.
 
-EXTRA_DIST += selftests/fault/run
+EXTRA_DIST += selftests/fault/run selftests/fault/fuzz-control.c
 
 FUZZ_SECONDS = 60
 STORM_COUNT = 10000
@@ -68,6 +68,32 @@ check-storm: fault-selftests
 check-inject: fault-selftests
 	$(fault_vm) --timeout 1800 --kernel debug $(VM_FLAGS) \
 		-- selftests/fault/run inject
+
+# The library's own fuzzer runs anywhere, and needs clang. What it has found to
+# begin with stays in the corpus until make clean.
+if HAVE_FUZZER
+fuzz_control = selftests/fault/fuzz-control
+fuzz_control_sources = $(filter %.c,$(lib_libflowipc_la_SOURCES)) \
+	$(fuzz_control).c
+
+$(fuzz_control): $(fuzz_control).c $(lib_libflowipc_la_SOURCES)
+	$(AM_V_CC)$(MKDIR_P) $(@D) && \
+	$(CLANG) -std=gnu11 -Wall -Wextra $(DEFS) $(AM_CPPFLAGS) \
+		-I$(top_srcdir)/lib $(FUZZER_CFLAGS) -o $@ \
+		$(fuzz_control_sources:%=$(top_srcdir)/%) -lpthread
+
+check-fuzz-control: $(fuzz_control)
+	$(MKDIR_P) $(fuzz_control)-corpus
+	$(fuzz_control) --seeds $(fuzz_control)-corpus
+	$(fuzz_control) -max_total_time=$(FUZZ_SECONDS) -max_len=1024 \
+		-artifact_prefix=$(fuzz_control)- $(fuzz_control)-corpus
+
+fuzz-control-clean:
+	-rm -rf $(fuzz_control) $(fuzz_control)-*
+
+PHONY_TARGETS += check-fuzz-control fuzz-control-clean
+clean_local += fuzz-control-clean
+endif
 
 fault-selftests-clean:
 	-test $(top_srcdir)/selftests/fault -ef selftests/fault || \
