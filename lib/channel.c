@@ -14,7 +14,8 @@
 
 #define SLOTS_DEFAULT	    256
 #define SLOTS_MAX	    65536
-#define PAYLOAD_DEFAULT	    (4ULL << 20)
+#define PAYLOAD_DEFAULT	    (64ULL << 10)
+#define PAYLOAD_MAX_DEFAULT (64ULL << 20)
 #define MAX_MESSAGE_DEFAULT (16ULL << 30)
 #define OPEN_TIMEOUT_MS	    5000
 
@@ -54,6 +55,18 @@ int flowipc__channel_options_read(struct flowipc_channel_opts *known,
 				     "channel options: payload_bytes is %llu",
 				     (unsigned long long)known->payload_bytes);
 	known->payload_bytes = flowipc__page_align(known->payload_bytes);
+	if (!known->payload_max_bytes)
+		known->payload_max_bytes =
+			known->payload_bytes > PAYLOAD_MAX_DEFAULT ?
+				known->payload_bytes :
+				PAYLOAD_MAX_DEFAULT;
+	known->payload_max_bytes =
+		flowipc__page_align(known->payload_max_bytes);
+	if (known->payload_max_bytes < known->payload_bytes)
+		return flowipc__fail(
+			-EINVAL,
+			"channel options: payload_max_bytes is %llu, less than payload_bytes",
+			(unsigned long long)opts->payload_max_bytes);
 	if (!known->max_message_bytes)
 		known->max_message_bytes = MAX_MESSAGE_DEFAULT;
 	return 0;
@@ -71,7 +84,8 @@ static void messages_free(struct flowipc_message *message)
 
 void flowipc__channel_free(struct flowipc_channel *channel)
 {
-	flowipc__loans_free(&channel->sender);
+	flowipc__loans_free(&channel->sender, channel->unread);
+	flowipc__views_free(channel);
 	messages_free(channel->sender.unused);
 	messages_free(channel->receiver.unused);
 	flowipc__doorbell_close(&channel->doorbell);
@@ -100,6 +114,7 @@ void flowipc_channel_close(struct flowipc_channel *channel)
 		flowipc__sender_end(channel);
 	}
 	channel->closed = true;
+	channel->unread = flowipc__doorbell_is_hung_up(&channel->doorbell);
 	/* The peer is told now, whatever our user still holds. */
 	flowipc__doorbell_close(&channel->doorbell);
 	flowipc__channel_free_if_unused(channel);
@@ -115,8 +130,29 @@ int64_t flowipc_channel_reclaim(struct flowipc_channel *channel)
 	int err = flowipc__channel_error(channel);
 
 	if (!err)
-		err = flowipc__loans_reclaim(channel);
+		err = flowipc__loans_tidy(channel);
 	return err ? err : (int64_t)channel->sender.lent;
+}
+
+int flowipc_channel_memory(struct flowipc_channel *channel,
+			   struct flowipc_channel_memory *memory)
+{
+	struct sender *sender = &channel->sender;
+	struct flowipc_channel_memory known = {0};
+	int64_t lent;
+
+	lent = flowipc_channel_reclaim(channel);
+	if (lent < 0)
+		return (int)lent;
+	known.reserved = sender->chunks.reserved + sender->own_bytes;
+	if (sender->spare)
+		known.reserved += sender->spare->mapping.size;
+	known.used = flowipc__chunks_used(&sender->chunks) + sender->own_bytes;
+	known.lent = sender->lent_bytes;
+	known.lent_messages = (uint64_t)lent;
+	known.chunks = flowipc__chunks_count(&sender->chunks);
+	return flowipc__options_answer(memory, &known, sizeof(known),
+				       "channel memory");
 }
 
 int flowipc__channel_create(struct flowipc_session *session,
@@ -140,7 +176,7 @@ int flowipc__channel_create(struct flowipc_session *session,
 	new->sender.max_message_bytes = opts->max_message_bytes;
 	flowipc__session_get(session);
 
-	err = flowipc__loans_init(&new->sender, opts->payload_bytes);
+	err = flowipc__loans_init(&new->sender);
 	if (!err)
 		err = flowipc__region_create(session->backend, size,
 					     &new->region);
@@ -151,6 +187,13 @@ int flowipc__channel_create(struct flowipc_session *session,
 	flowipc__outbox_format(&new->mine, &new->region->mapping, opts->slots,
 			       opts->payload_bytes,
 			       flowipc__fence_can_be_remote());
+	err = flowipc__chunks_init(&new->sender.chunks, new->mine.payload,
+				   opts->payload_bytes,
+				   opts->payload_max_bytes);
+	if (err) {
+		flowipc__channel_free(new);
+		return err;
+	}
 	*channel = new;
 	return 0;
 }

@@ -6,13 +6,13 @@
 #include <flowipc/channel.h>
 #include <flowipc/message.h>
 
+#include "chunk.h"
 #include "lane.h"
 #include "outbox.h"
 #include "region.h"
 
 struct flowipc_session;
 struct import;
-struct payload;
 
 #define FLOWIPC__LABEL_MAX 96
 
@@ -27,8 +27,9 @@ struct flowipc_message {
 	uint64_t correlation;
 	const void *data;
 	struct flowipc_region *region; /* to be sent: the region it is from */
-	uint64_t offset; /* to be sent: where in region or payload */
-	struct import *import; /* received: what it is in */
+	uint64_t offset; /* where in region or chunk */
+	uint32_t chunk; /* received: which one of the peer's */
+	struct import *import; /* received: what it is in, if no chunk */
 	_Alignas(64) unsigned char bytes[FLOWIPC__INLINE_MAX];
 };
 
@@ -40,11 +41,21 @@ struct loan {
 		LOAN_SENT,
 	} state;
 	uint32_t next; /* in the list of unused ones */
-	bool in_payload;
+	bool in_payload; /* in @piece, else in @region */
 	bool own_region; /* made for this message only */
-	uint32_t piece; /* of the payload area, */
-	uint64_t offset; /* which begins here in it */
+	struct piece piece;
 	struct flowipc_region *region;
+	uint64_t bytes; /* that the peer reads, once sent */
+	uint64_t apart; /* of own_region, if there was room, but in pieces */
+};
+
+/* A chunk of the peer's, mapped when the first message in it was received. */
+struct view {
+	struct import *import; /* NULL: none */
+	struct mapping mapping;
+	uint32_t number; /* what the courier calls it */
+	uint32_t held; /* messages in our user's hands */
+	uint64_t received;
 };
 
 /* What the sending thread uses. */
@@ -54,12 +65,18 @@ struct sender {
 	uint64_t consumed; /* by the peer, as last seen */
 	uint64_t released; /* releases of the peer that were taken note of */
 	uint32_t lent; /* loans in state LOAN_SENT */
+	uint64_t lent_bytes;
 	uint32_t unused_loan;
+	uint32_t fresh_loan; /* from here on they were never used, nor touched */
 	struct loan *loans;
-	struct payload *payload;
+	struct chunks chunks;
 	uint64_t max_message_bytes;
 	bool shut; /* we send no more */
+	uint64_t own_bytes; /* of regions made for one message, in use */
+	uint64_t apart_bytes; /* of loans, see there */
 	struct flowipc_region *spare; /* the last one that was own_region */
+	uint64_t spare_ticks; /* since when */
+	uint64_t tidied_ticks; /* when memory was last looked after */
 	struct flowipc_message *unused;
 	uint32_t held; /* messages in the user's hands */
 	char label[FLOWIPC__LABEL_MAX];
@@ -70,6 +87,8 @@ struct receiver {
 	struct lane lane;
 	uint64_t position;
 	uint64_t released;
+	struct view views[FLOWIPC__CHUNKS];
+	uint32_t withdrawals; /* of the courier's, that were taken note of */
 	struct flowipc_message *kept; /* received, but did not fit the buffer */
 	struct flowipc_message *unused;
 	uint32_t held;
@@ -86,6 +105,7 @@ struct flowipc_channel {
 	/* What ended the channel for both directions: -EPROTO. */
 	_Atomic int broken;
 	bool closed;
+	bool unread; /* closed after the peer: what was sent, nobody receives */
 	_Alignas(FLOWIPC__LINE_PAIR) struct sender sender;
 	_Alignas(FLOWIPC__LINE_PAIR) struct receiver receiver;
 };
@@ -130,12 +150,31 @@ void flowipc__message_put(struct flowipc_message *message,
 void flowipc__message_give_back(struct flowipc_message *message);
 void flowipc__messages_discard(struct flowipc_channel *channel);
 
+/* lend.c: -EAGAIN, -ETIMEDOUT; -EPIPE; errors as of making a region */
+int flowipc__message_lend(struct flowipc_message *message, uint64_t deadline);
+int flowipc__loan_wait(struct flowipc_channel *channel, uint64_t deadline,
+		       uint32_t *loan);
+
 /* loan.c */
 int flowipc__loan_take(struct sender *sender, uint32_t *loan);
-void flowipc__loan_sent(struct sender *sender, uint32_t loan);
+bool flowipc__loan_is_there(const struct sender *sender);
+void flowipc__loan_sent(struct sender *sender, uint32_t loan, uint64_t bytes);
 void flowipc__loan_give(struct sender *sender, uint32_t loan);
 int flowipc__loans_reclaim(struct flowipc_channel *channel);
-int flowipc__loans_init(struct sender *sender, uint64_t payload_bytes);
-void flowipc__loans_free(struct sender *sender);
+/* Reclaim, and give up the memory that was not used for a while. */
+int flowipc__loans_tidy(struct flowipc_channel *channel);
+int flowipc__loans_init(struct sender *sender);
+void flowipc__loans_free(struct sender *sender, bool unread);
+
+/*
+ * view.c: the mapping of the peer's chunk @place, which the courier calls
+ * @number, held until flowipc__view_put()
+ */
+int flowipc__view_get(struct flowipc_channel *channel, uint32_t place,
+		      uint32_t number, struct mapping *mapping);
+void flowipc__view_put(struct flowipc_channel *channel, uint32_t place);
+/* Unmap what the peer has given up. */
+void flowipc__views_collect(struct flowipc_channel *channel);
+void flowipc__views_free(struct flowipc_channel *channel);
 
 #endif

@@ -49,8 +49,8 @@ struct import {
 	struct import *next; /* of the same place */
 	struct mapping mapping;
 	uint32_t number;
-	unsigned int holders; /* messages in our user's hands */
-	uint64_t received;
+	unsigned int holders; /* messages in our user's hands, and views */
+	uint64_t received; /* by holders that are gone */
 	uint64_t messages; /* UINT64_MAX as long as it is not withdrawn */
 };
 
@@ -236,6 +236,16 @@ void flowipc__courier_withdraw(struct flowipc_region *region)
 	pthread_mutex_unlock(&shares_lock);
 }
 
+void flowipc__courier_count(struct flowipc_region *region, uint64_t messages)
+{
+	struct share *share;
+
+	pthread_mutex_lock(&shares_lock);
+	for (share = region->shares; share; share = share->next)
+		share->messages = messages;
+	pthread_mutex_unlock(&shares_lock);
+}
+
 void flowipc__courier_forget(struct flowipc_region *region)
 {
 	struct share *share;
@@ -283,6 +293,8 @@ static void import_withdraw(struct courier *courier,
 	if (!*link)
 		return;
 	(*link)->messages = parcel->messages;
+	if ((*link)->holders)
+		atomic_fetch_add(&courier->withdrawals, 1);
 	import_free_if_unused(courier, link);
 }
 
@@ -373,7 +385,6 @@ int flowipc__courier_find(struct courier *courier, uint32_t number,
 	}
 	if (!err) {
 		found->holders++;
-		found->received++;
 		*import = found;
 		*mapping = found->mapping;
 	}
@@ -386,10 +397,23 @@ int flowipc__courier_find(struct courier *courier, uint32_t number,
 	return err;
 }
 
-void flowipc__courier_release(struct courier *courier, struct import *import)
+bool flowipc__courier_is_withdrawn(struct courier *courier,
+				   const struct import *import)
+{
+	bool withdrawn;
+
+	pthread_mutex_lock(&courier->lock);
+	withdrawn = import->messages != UINT64_MAX;
+	pthread_mutex_unlock(&courier->lock);
+	return withdrawn;
+}
+
+void flowipc__courier_release(struct courier *courier, struct import *import,
+			      uint64_t received)
 {
 	pthread_mutex_lock(&courier->lock);
 	import->holders--;
+	import->received += received;
 	import_free_if_unused(courier, import_link(courier, import->number));
 	pthread_mutex_unlock(&courier->lock);
 }

@@ -34,6 +34,8 @@ struct courier {
 	/* What the peer shares; how many of them is read without the lock. */
 	pthread_mutex_t lock;
 	_Atomic unsigned int import_count;
+	/* Goes up when one was withdrawn while it is held. */
+	_Atomic uint32_t withdrawals;
 	struct import *imports[FLOWIPC__REGIONS_MAX];
 };
 
@@ -53,13 +55,22 @@ int flowipc__courier_share(struct courier *courier,
 int flowipc__courier_wait(struct courier *courier, uint64_t deadline);
 /* Nobody sends from the region any more: tell all peers to unmap it. */
 void flowipc__courier_withdraw(struct flowipc_region *region);
+/* All messages that were sent from a region, where share() was not asked. */
+void flowipc__courier_count(struct flowipc_region *region, uint64_t messages);
 /* The region was revoked: what was shared is of no more use. */
 void flowipc__courier_forget(struct flowipc_region *region);
 
-/* The mapping called @number, held until flowipc__courier_release(). */
+/*
+ * The mapping called @number, held until flowipc__courier_release(), which is
+ * told how many messages were received from it meanwhile.
+ */
 int flowipc__courier_find(struct courier *courier, uint32_t number,
 			  struct import **import, struct mapping *mapping);
-void flowipc__courier_release(struct courier *courier, struct import *import);
+void flowipc__courier_release(struct courier *courier, struct import *import,
+			      uint64_t received);
+/* Will nothing be sent from it any more? */
+bool flowipc__courier_is_withdrawn(struct courier *courier,
+				   const struct import *import);
 /*
  * See what the peer has withdrawn, and unmap it. What it has shared can wait
  * until it is sent from. Never waits.

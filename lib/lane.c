@@ -150,10 +150,10 @@ static int lane_sleep(struct lane *lane, lane_ready_fn *ready, void *context,
 	for (;;) {
 		if (!lane->armed)
 			lane_arm(lane);
+		flowipc__courier_collect(lane->courier);
 		err = ready(context);
 		if (err)
 			return err < 0 ? err : 0;
-		flowipc__courier_collect(lane->courier);
 		got = lane_doorbell_wait(lane, deadline);
 		if (got > 0 && got & FLOWIPC__HUP)
 			return lane_end(lane, ready, context);

@@ -7,59 +7,79 @@
 #include <stdlib.h>
 
 #include "channel.h"
+#include "courier.h"
 #include "error.h"
-#include "payload.h"
 
 #define NONE UINT32_MAX
 
-int flowipc__loans_init(struct sender *sender, uint64_t payload_bytes)
-{
-	uint32_t i;
+/* A spare region that nobody asked for so long, about a second, is given up. */
+#define SPARE_TICKS (32 * FLOWIPC__TICKS)
 
+int flowipc__loans_init(struct sender *sender)
+{
+	sender->unused_loan = NONE;
 	sender->loans = calloc(FLOWIPC__LOANS, sizeof(*sender->loans));
-	sender->payload =
-		flowipc__payload_create(payload_bytes, FLOWIPC__LOANS);
-	if (!sender->loans || !sender->payload)
+	if (!sender->loans)
 		return flowipc__fail(-ENOMEM, "out of memory");
-	for (i = 0; i < FLOWIPC__LOANS; i++)
-		sender->loans[i].next = i + 1 < FLOWIPC__LOANS ? i + 1 : NONE;
 	return 0;
 }
 
-/* Whatever the peer still reads from: to us it is no longer lent. */
-void flowipc__loans_free(struct sender *sender)
+static void spare_drop(struct sender *sender)
 {
-	uint32_t i;
-
-	for (i = 0; sender->loans && i < FLOWIPC__LOANS; i++) {
-		if (sender->loans[i].state != LOAN_UNUSED)
-			flowipc__loan_give(sender, i);
-	}
 	if (sender->spare)
 		flowipc__region_put(sender->spare);
 	sender->spare = NULL;
+}
+
+/* Whatever the peer still reads from: to us it is no longer lent. */
+void flowipc__loans_free(struct sender *sender, bool unread)
+{
+	struct loan *loan;
+	uint32_t i;
+
+	for (i = 0; i < sender->fresh_loan; i++) {
+		loan = &sender->loans[i];
+		if (loan->state == LOAN_UNUSED)
+			continue;
+		if (unread && loan->own_region && loan->state == LOAN_SENT)
+			flowipc__courier_count(loan->region, 0);
+		flowipc__loan_give(sender, i);
+	}
+	spare_drop(sender);
 	free(sender->loans);
-	flowipc__payload_free(sender->payload);
+	flowipc__chunks_free(&sender->chunks, unread);
+}
+
+bool flowipc__loan_is_there(const struct sender *sender)
+{
+	return sender->unused_loan != NONE ||
+	       sender->fresh_loan < FLOWIPC__LOANS;
 }
 
 /* -EAGAIN when the peer holds them all. */
 int flowipc__loan_take(struct sender *sender, uint32_t *loan)
 {
-	if (sender->unused_loan == NONE)
+	if (sender->unused_loan != NONE) {
+		*loan = sender->unused_loan;
+		sender->unused_loan = sender->loans[*loan].next;
+	} else if (sender->fresh_loan < FLOWIPC__LOANS) {
+		*loan = sender->fresh_loan++;
+	} else {
 		return -EAGAIN;
-	*loan = sender->unused_loan;
-	sender->unused_loan = sender->loans[*loan].next;
+	}
 	sender->loans[*loan] = (struct loan){.state = LOAN_HELD};
 	return 0;
 }
 
 /* Before it is published: from then on the peer may give it back. */
-void flowipc__loan_sent(struct sender *sender, uint32_t index)
+void flowipc__loan_sent(struct sender *sender, uint32_t index, uint64_t bytes)
 {
 	struct loan *loan = &sender->loans[index];
 
 	loan->state = LOAN_SENT;
+	loan->bytes = bytes;
 	sender->lent++;
+	sender->lent_bytes += bytes;
 	if (loan->region)
 		atomic_fetch_add(&loan->region->lent, 1);
 }
@@ -69,6 +89,8 @@ static void spare_keep(struct sender *sender, struct flowipc_region *region)
 {
 	struct flowipc_region *other = sender->spare;
 
+	sender->own_bytes -= region->mapping.size;
+	sender->spare_ticks = flowipc__ticks();
 	if (other && other->mapping.size >= region->mapping.size) {
 		flowipc__region_put(region);
 		return;
@@ -84,11 +106,13 @@ void flowipc__loan_give(struct sender *sender, uint32_t index)
 
 	if (loan->state == LOAN_SENT) {
 		sender->lent--;
+		sender->lent_bytes -= loan->bytes;
 		if (loan->region)
 			atomic_fetch_sub(&loan->region->lent, 1);
 	}
 	if (loan->in_payload)
-		flowipc__payload_give(sender->payload, loan->piece);
+		flowipc__chunks_give(&sender->chunks, &loan->piece);
+	sender->apart_bytes -= loan->apart;
 	if (loan->region && loan->own_region)
 		spare_keep(sender, loan->region);
 	else if (loan->region)
@@ -126,5 +150,27 @@ int flowipc__loans_reclaim(struct flowipc_channel *channel)
 					"the peer released a message that it does not have"));
 		flowipc__loan_give(sender, loan);
 	}
+	return 0;
+}
+
+int flowipc__loans_tidy(struct flowipc_channel *channel)
+{
+	struct sender *sender = &channel->sender;
+	bool shrunk;
+	int err;
+
+	sender->tidied_ticks = sender->lane.looked_ticks;
+	err = flowipc__loans_reclaim(channel);
+	if (err)
+		return err;
+	shrunk = flowipc__chunks_shrink(&sender->chunks);
+	if (sender->spare &&
+	    flowipc__ticks() - sender->spare_ticks > SPARE_TICKS) {
+		spare_drop(sender);
+		shrunk = true;
+	}
+	/* A peer that sleeps has it mapped until it wakes up. */
+	if (shrunk)
+		flowipc__lane_ring(&sender->lane);
 	return 0;
 }

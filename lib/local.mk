@@ -19,6 +19,8 @@ lib_libflowipc_la_SOURCES = \
 	lib/backend.h \
 	lib/channel.c \
 	lib/channel.h \
+	lib/chunk.c \
+	lib/chunk.h \
 	lib/clock.h \
 	lib/connect.c \
 	lib/control.c \
@@ -33,6 +35,7 @@ lib_libflowipc_la_SOURCES = \
 	lib/guest.h \
 	lib/lane.c \
 	lib/lane.h \
+	lib/lend.c \
 	lib/listener.c \
 	lib/listener.h \
 	lib/loan.c \
@@ -58,7 +61,8 @@ lib_libflowipc_la_SOURCES = \
 	lib/send.c \
 	lib/server.c \
 	lib/session.c \
-	lib/session.h
+	lib/session.h \
+	lib/view.c
 lib_libflowipc_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 lib_libflowipc_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
 	-Wl,--version-script=$(srcdir)/lib/libflowipc.map

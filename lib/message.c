@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* Making messages: memory for what is to be sent, and what there is to know. */
+/* Messages as a user has them in hand: made, looked at, given up. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "channel.h"
 #include "error.h"
-#include "payload.h"
 #include "probes.h"
 #include "session.h"
 
@@ -30,6 +29,7 @@ struct flowipc_message *flowipc__message_get(struct flowipc_channel *channel,
 	message->correlation = 0;
 	message->region = NULL;
 	message->import = NULL;
+	message->chunk = 0;
 	return message;
 }
 
@@ -38,112 +38,6 @@ void flowipc__message_put(struct flowipc_message *message,
 {
 	message->next = *unused;
 	*unused = message;
-}
-
-/* What a message needs before it can be written. */
-struct lending {
-	struct flowipc_channel *channel;
-	uint64_t payload_bytes; /* 0: a loan alone */
-	uint32_t loan;
-	bool fragmented; /* there is a loan, and space, but not in one piece */
-};
-
-/* -EAGAIN: not now. */
-static int lending_try(struct lending *lending)
-{
-	struct sender *sender = &lending->channel->sender;
-	struct payload *payload = sender->payload;
-	struct loan *loan;
-	int64_t piece;
-
-	if (flowipc__loan_take(sender, &lending->loan))
-		return -EAGAIN;
-	if (!lending->payload_bytes)
-		return 0;
-	loan = &sender->loans[lending->loan];
-	piece = flowipc__payload_take(payload, lending->payload_bytes,
-				      &loan->offset);
-	if (piece >= 0) {
-		loan->in_payload = true;
-		loan->piece = (uint32_t)piece;
-		return 0;
-	}
-	lending->fragmented =
-		flowipc__payload_is_fragmented(payload, lending->payload_bytes);
-	if (lending->fragmented)
-		return 0;
-	flowipc__loan_give(sender, lending->loan);
-	return -EAGAIN;
-}
-
-static int lending_ready(void *context)
-{
-	struct lending *lending = context;
-	int err = lending_try(lending);
-
-	if (err == -EAGAIN) {
-		err = flowipc__loans_reclaim(lending->channel);
-		if (!err)
-			err = lending_try(lending);
-	}
-	if (err == -EAGAIN)
-		return 0;
-	return err ? err : 1;
-}
-
-static int lend(struct lending *lending, uint64_t deadline)
-{
-	struct flowipc_channel *channel = lending->channel;
-	int err = 0;
-
-	/* Loans are many, but what is behind one may be a whole region. */
-	if (!lending->payload_bytes)
-		err = flowipc__loans_reclaim(channel);
-	if (!err)
-		err = lending_ready(lending);
-	if (!err)
-		err = flowipc__lane_wait(&channel->sender.lane, lending_ready,
-					 lending, deadline);
-	return err < 0 ? err : 0;
-}
-
-/*
- * Somewhat more than @size, an eighth at most, so that messages which differ a
- * little in size can use the same region one after the other.
- */
-static uint64_t own_region_size(uint64_t size)
-{
-	uint64_t step = 1ULL << (63 - __builtin_clzll(size)) >> 3;
-	uint64_t rounded = (size + step - 1) & ~(step - 1);
-
-	return rounded < size ? size : rounded;
-}
-
-/* A message too large for the payload area has a region of its own. */
-static int lend_own_region(struct flowipc_channel *channel, uint64_t size,
-			   struct loan *loan)
-{
-	struct sender *sender = &channel->sender;
-	struct flowipc_region *spare = sender->spare;
-	int err;
-
-	loan->own_region = true;
-	size = own_region_size(size);
-	if (spare && spare->mapping.size >= size) {
-		loan->region = spare;
-		sender->spare = NULL;
-		return 0;
-	}
-	err = flowipc__region_create(channel->session->backend, size,
-				     &loan->region);
-	if (err && spare) {
-		/* There may be memory for the one, if not for both. */
-		sender->spare = NULL;
-		flowipc__region_put(spare);
-		err = flowipc__region_create(channel->session->backend, size,
-					     &loan->region);
-	}
-	return err;
 }
 
 static int size_check(const struct sender *sender, uint64_t size)
@@ -155,40 +49,6 @@ static int size_check(const struct sender *sender, uint64_t size)
 		"a message of %llu bytes is larger than the %llu allowed (max_message_bytes)",
 		(unsigned long long)size,
 		(unsigned long long)sender->max_message_bytes);
-}
-
-/* Find memory for a message that does not travel in its slot. */
-static int message_lend(struct flowipc_message *message, uint64_t deadline)
-{
-	struct flowipc_channel *channel = message->channel;
-	struct sender *sender = &channel->sender;
-	struct lending lending = {.channel = channel};
-	struct loan *loan;
-	int err;
-
-	if (message->size <= channel->mine.payload_bytes)
-		lending.payload_bytes = message->size;
-	err = lend(&lending, deadline);
-	if (err)
-		return err;
-	message->loan = lending.loan;
-	loan = &sender->loans[message->loan];
-	if (loan->in_payload) {
-		message->kind = SLOT_PAYLOAD;
-		message->offset = loan->offset;
-		message->data = channel->mine.payload + loan->offset;
-		return 0;
-	}
-	err = lend_own_region(channel, message->size, loan);
-	if (err) {
-		flowipc__loan_give(sender, message->loan);
-		return err;
-	}
-	message->kind = SLOT_REGION;
-	message->region = loan->region;
-	message->offset = 0;
-	message->data = loan->region->mapping.base;
-	return 0;
 }
 
 int flowipc_message_new(struct flowipc_channel *channel, uint64_t size,
@@ -212,7 +72,7 @@ int flowipc_message_new(struct flowipc_channel *channel, uint64_t size,
 		new->kind = SLOT_INLINE;
 		new->data = new->bytes;
 	} else {
-		err = message_lend(new, flowipc__deadline(timeout_ms));
+		err = flowipc__message_lend(new, flowipc__deadline(timeout_ms));
 		if (err) {
 			flowipc__message_put(new, &sender->unused);
 			return err;
@@ -229,7 +89,6 @@ int flowipc_message_from_region(struct flowipc_channel *channel,
 				struct flowipc_message **message)
 {
 	struct sender *sender = &channel->sender;
-	struct lending lending = {.channel = channel};
 	struct flowipc_message *new;
 	uint64_t end;
 	int err;
@@ -255,12 +114,12 @@ int flowipc_message_from_region(struct flowipc_channel *channel,
 	new = flowipc__message_get(channel, &sender->unused);
 	if (!new)
 		return -ENOMEM;
-	err = lend(&lending, flowipc__deadline(timeout_ms));
+	err = flowipc__loan_wait(channel, flowipc__deadline(timeout_ms),
+				 &new->loan);
 	if (err) {
 		flowipc__message_put(new, &sender->unused);
 		return err;
 	}
-	new->loan = lending.loan;
 	flowipc__region_get(region);
 	sender->loans[new->loan].region = region;
 	new->received = false;
@@ -332,8 +191,8 @@ int flowipc_message_truncate(struct flowipc_message *message, uint64_t size)
 			(unsigned long long)size);
 	message->size = size;
 	if (message->kind == SLOT_PAYLOAD)
-		flowipc__payload_trim(sender->payload,
-				      sender->loans[message->loan].piece, size);
+		flowipc__chunks_trim(&sender->chunks,
+				     &sender->loans[message->loan].piece, size);
 	return 0;
 }
 

@@ -30,3 +30,23 @@ int flowipc__options_read(void *known, size_t known_size, const void *given,
 	memcpy(known, given, given_size < known_size ? given_size : known_size);
 	return 0;
 }
+
+int flowipc__options_answer(void *asked, const void *known, size_t known_size,
+			    const char *name)
+{
+	unsigned char *bytes = asked;
+	size_t asked_size;
+
+	memcpy(&asked_size, asked, sizeof(asked_size));
+	if (asked_size < sizeof(asked_size))
+		return flowipc__fail(
+			-EINVAL, "%s: sz is %zu, not the size of the structure",
+			name, asked_size);
+	memset(bytes + sizeof(asked_size), 0, asked_size - sizeof(asked_size));
+	if (known_size > asked_size)
+		known_size = asked_size;
+	memcpy(bytes + sizeof(asked_size),
+	       (const unsigned char *)known + sizeof(asked_size),
+	       known_size - sizeof(asked_size));
+	return 0;
+}

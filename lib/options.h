@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading an options structure that a caller of another age has filled in. */
+/* Structures that begin with their size, for callers of another age. */
 #ifndef FLOWIPC_LIB_OPTIONS_H
 #define FLOWIPC_LIB_OPTIONS_H
 
@@ -12,5 +12,12 @@
  */
 int flowipc__options_read(void *known, size_t known_size, const void *given,
 			  const char *name);
+
+/*
+ * The other way round: answer with @known in the caller's @asked, as much as
+ * the caller knows. What this library does not know is zero there.
+ */
+int flowipc__options_answer(void *asked, const void *known, size_t known_size,
+			    const char *name);
 
 #endif

@@ -13,7 +13,8 @@
  *   [ span:     where the owner's messages end, once it sends no more      ]
  *   [ releases: ring of the loans of the PEER that the owner gave back     ]
  *   [ slots:    ring of messages, written by the owner                     ]
- *   [ payload:  what larger messages of the owner consist of               ]
+ *   [ payload:  what larger messages of the owner consist of: the first
+ *               chunk of it, see chunk.h                                   ]
  *
  * Cursor, bells, span and each slot have a pair of cache lines to themselves,
  * because processors fetch lines in pairs.
@@ -45,7 +46,7 @@
 
 enum slot_kind {
 	SLOT_INLINE = 1, /* the payload is in the slot */
-	SLOT_PAYLOAD = 2, /* in the payload area of the outbox, lent */
+	SLOT_PAYLOAD = 2, /* in a chunk of the payload area, lent */
 	SLOT_REGION = 3, /* in a region of the courier's, lent */
 };
 
@@ -59,8 +60,8 @@ struct slot {
 	uint64_t size;
 	union {
 		struct {
-			uint32_t region;
-			uint32_t reserved;
+			uint32_t region; /* number; none for chunk 0 */
+			uint32_t chunk; /* SLOT_PAYLOAD: its place, chunk.h */
 			uint64_t offset;
 		};
 		unsigned char bytes[FLOWIPC__INLINE_MAX];

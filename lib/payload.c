@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * The area is a chain of extents in the order of their addresses, each taken
+ * A chunk is a chain of extents in the order of their addresses, each taken
  * or free, and no two free ones side by side. The search for room starts where
  * the last one ended: messages are mostly given back in the order they were
  * taken, and then the next extent is the right one at once.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "payload.h"
@@ -22,6 +23,8 @@ struct extent {
 
 struct payload {
 	uint32_t unused;
+	uint32_t fresh; /* from here on they were never used, nor touched */
+	uint32_t count;
 	uint32_t rover;
 	uint64_t free_bytes;
 	struct extent extents[];
@@ -32,7 +35,6 @@ struct payload *flowipc__payload_create(uint64_t bytes, uint32_t pieces)
 	/* A free extent may stand on either side of every piece. */
 	uint32_t count = 2 * pieces + 1;
 	struct payload *payload;
-	uint32_t i;
 
 	payload = calloc(1, sizeof(*payload) + count * sizeof(struct extent));
 	if (!payload)
@@ -40,9 +42,9 @@ struct payload *flowipc__payload_create(uint64_t bytes, uint32_t pieces)
 	payload->extents[0] =
 		(struct extent){.bytes = bytes, .previous = NONE, .next = NONE};
 	payload->free_bytes = bytes;
-	payload->unused = 1;
-	for (i = 1; i < count; i++)
-		payload->extents[i].next = i + 1 < count ? i + 1 : NONE;
+	payload->unused = NONE;
+	payload->fresh = 1;
+	payload->count = count;
 	return payload;
 }
 
@@ -51,18 +53,31 @@ void flowipc__payload_free(struct payload *payload)
 	free(payload);
 }
 
+static uint32_t extent_unused(struct payload *payload)
+{
+	uint32_t index = payload->unused;
+
+	if (index != NONE)
+		payload->unused = payload->extents[index].next;
+	else if (payload->fresh < payload->count)
+		index = payload->fresh++;
+	return index;
+}
+
 /* Cut @extent after @bytes: what is left over becomes a free extent. */
 static void extent_split(struct payload *payload, uint32_t index,
 			 uint64_t bytes)
 {
 	struct extent *extent = &payload->extents[index];
-	uint32_t rest_index = payload->unused;
 	struct extent *rest;
+	uint32_t rest_index;
 
-	if (extent->bytes == bytes || rest_index == NONE)
+	if (extent->bytes == bytes)
+		return;
+	rest_index = extent_unused(payload);
+	if (rest_index == NONE)
 		return;
 	rest = &payload->extents[rest_index];
-	payload->unused = rest->next;
 	*rest = (struct extent){.offset = extent->offset + bytes,
 				.bytes = extent->bytes - bytes,
 				.previous = index,
@@ -106,6 +121,8 @@ int64_t flowipc__payload_take(struct payload *payload, uint64_t bytes,
 	uint32_t index = payload->rover;
 	struct extent *extent;
 
+	if (payload->free_bytes < wanted)
+		return -EAGAIN;
 	do {
 		extent = &payload->extents[index];
 		if (!extent->taken && extent->bytes >= wanted) {
@@ -147,8 +164,7 @@ void flowipc__payload_trim(struct payload *payload, uint32_t handle,
 	extent_merge_next(payload, extent->next);
 }
 
-bool flowipc__payload_is_fragmented(const struct payload *payload,
-				    uint64_t bytes)
+uint64_t flowipc__payload_free_bytes(const struct payload *payload)
 {
-	return payload->free_bytes >= payload_round(bytes);
+	return payload->free_bytes;
 }

@@ -48,6 +48,7 @@ static int message_arrived(void *context)
 
 	if (slot_arrived(context))
 		return 1;
+	flowipc__views_collect(context);
 	ended = stream_ended(context);
 	return ended > 0 ? -EPIPE : ended;
 }
@@ -68,6 +69,16 @@ static void slot_consumed(struct flowipc_channel *channel)
 	flowipc__lane_ring(&receiver->lane);
 }
 
+static void payload_put(struct flowipc_message *message)
+{
+	struct flowipc_channel *channel = message->channel;
+
+	if (message->import)
+		flowipc__courier_release(channel->courier, message->import, 1);
+	else if (message->chunk)
+		flowipc__view_put(channel, message->chunk);
+}
+
 /* The peer gets back what it lent us. */
 void flowipc__message_give_back(struct flowipc_message *message)
 {
@@ -76,8 +87,7 @@ void flowipc__message_give_back(struct flowipc_message *message)
 
 	if (message->kind == SLOT_INLINE)
 		return;
-	if (message->import)
-		flowipc__courier_release(channel->courier, message->import);
+	payload_put(message);
 	atomic_store_explicit(
 		&channel->mine.releases[receiver->released % FLOWIPC__LOANS],
 		message->loan, memory_order_relaxed);
@@ -88,31 +98,46 @@ void flowipc__message_give_back(struct flowipc_message *message)
 		flowipc__lane_ring(&receiver->lane);
 }
 
-/* Find the payload that a slot speaks of. Each of its words was read once. */
-static int payload_find(struct flowipc_message *message, uint32_t region)
+/* Map the memory that a slot speaks of. Each of its words was read once. */
+static int payload_get(struct flowipc_message *message, uint32_t region,
+		       struct mapping *mapping)
 {
 	struct flowipc_channel *channel = message->channel;
 	const struct outbox *theirs = &channel->receiver.lane.theirs;
+	uint32_t place = message->chunk;
+	int err;
+
+	if (message->kind == SLOT_REGION) {
+		message->chunk = 0;
+		return flowipc__courier_find(channel->courier, region,
+					     &message->import, mapping);
+	}
+	if (!place) {
+		mapping->base = theirs->payload;
+		mapping->size = theirs->payload_bytes;
+		return 0;
+	}
+	message->chunk = 0;
+	err = flowipc__view_get(channel, place, region, mapping);
+	if (!err)
+		message->chunk = place;
+	return err;
+}
+
+static int payload_find(struct flowipc_message *message, uint32_t region)
+{
+	struct flowipc_channel *channel = message->channel;
 	struct mapping mapping;
 	uint64_t end;
 	int err;
 
-	if (message->kind == SLOT_PAYLOAD) {
-		mapping.base = theirs->payload;
-		mapping.size = theirs->payload_bytes;
-	} else {
-		err = flowipc__courier_find(channel->courier, region,
-					    &message->import, &mapping);
-		if (err)
-			return err == -EACCES ?
-				       err :
-				       flowipc__channel_break(channel, err);
-	}
+	err = payload_get(message, region, &mapping);
+	if (err)
+		return err == -EACCES ? err :
+					flowipc__channel_break(channel, err);
 	if (__builtin_add_overflow(message->offset, message->size, &end) ||
 	    end > mapping.size) {
-		if (message->import)
-			flowipc__courier_release(channel->courier,
-						 message->import);
+		payload_put(message);
 		return protocol_error(channel,
 				      "a message that is not in its region");
 	}
@@ -147,6 +172,7 @@ static int slot_take(struct flowipc_channel *channel,
 	case SLOT_PAYLOAD:
 	case SLOT_REGION:
 		message->loan = flowipc__peek(slot->loan);
+		message->chunk = flowipc__peek(slot->chunk);
 		message->offset = flowipc__peek(slot->offset);
 		region = flowipc__peek(slot->region);
 		err = payload_find(message, region);

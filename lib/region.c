@@ -20,6 +20,17 @@ uint64_t flowipc__page_align(uint64_t bytes)
 	return aligned > INT64_MAX ? 0 : aligned;
 }
 
+uint64_t flowipc__region_size_round(uint64_t bytes)
+{
+	uint64_t step = 1ULL << (63 - __builtin_clzll(bytes)) >> 3;
+	uint64_t rounded;
+
+	if (!step)
+		return bytes;
+	rounded = (bytes + step - 1) & ~(step - 1);
+	return rounded < bytes ? bytes : rounded;
+}
+
 int flowipc__region_create(const struct backend *backend, uint64_t size,
 			   struct flowipc_region **region)
 {

@@ -30,5 +30,10 @@ void flowipc__region_put(struct flowipc_region *region);
 
 /* @bytes in whole pages; 0 if that is not possible. */
 uint64_t flowipc__page_align(uint64_t bytes);
+/*
+ * Somewhat more than @bytes, an eighth at most, so that messages which differ
+ * a little in size can use the same region one after the other.
+ */
+uint64_t flowipc__region_size_round(uint64_t bytes);
 
 #endif

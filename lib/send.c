@@ -62,6 +62,7 @@ static void slot_publish(struct flowipc_channel *channel,
 	} else {
 		slot->loan = message->loan;
 		slot->region = region;
+		slot->chunk = sender->loans[message->loan].piece.chunk;
 		slot->offset = message->offset;
 	}
 	/* Pairs with the load in slot_arrived(). */
@@ -132,11 +133,41 @@ int flowipc_channel_shutdown(struct flowipc_channel *channel)
 	return 0;
 }
 
+/* The same for the memory that a message is in, whatever that is. */
+static int memory_share(struct flowipc_message *message, int timeout_ms,
+			uint32_t *number)
+{
+	struct flowipc_channel *channel = message->channel;
+	struct sender *sender = &channel->sender;
+	struct chunk *chunk;
+	int err;
+
+	*number = 0;
+	if (message->kind == SLOT_INLINE)
+		return 0;
+	if (message->kind == SLOT_REGION)
+		return region_share(channel, message->region, timeout_ms,
+				    number);
+	chunk = &sender->chunks.list[sender->loans[message->loan].piece.chunk];
+	if (!chunk->region)
+		return 0;
+	if (!chunk->shared) {
+		err = region_share(channel, chunk->region, timeout_ms,
+				   &chunk->number);
+		if (err)
+			return err;
+		chunk->shared = true;
+	}
+	chunk->messages++;
+	*number = chunk->number;
+	return 0;
+}
+
 int flowipc_message_send(struct flowipc_message *message, int timeout_ms)
 {
 	struct flowipc_channel *channel = message->channel;
 	struct sender *sender = &channel->sender;
-	uint32_t region = 0;
+	uint32_t region;
 	int err;
 
 	if (message->received)
@@ -147,14 +178,19 @@ int flowipc_message_send(struct flowipc_message *message, int timeout_ms)
 		return err;
 	if (flowipc__lane_hung_up(&sender->lane))
 		return -EPIPE;
+	/* Now and then, when the lane has looked at the clock. */
+	if (sender->lane.looked_ticks != sender->tidied_ticks) {
+		err = flowipc__loans_tidy(channel);
+		if (err)
+			return err;
+	}
 	err = slot_wait(channel, timeout_ms);
-	if (!err && message->kind == SLOT_REGION)
-		err = region_share(channel, message->region, timeout_ms,
-				   &region);
+	if (!err)
+		err = memory_share(message, timeout_ms, &region);
 	if (err)
 		return err;
 	if (message->kind != SLOT_INLINE)
-		flowipc__loan_sent(sender, message->loan);
+		flowipc__loan_sent(sender, message->loan, message->size);
 	slot_publish(channel, message, region);
 	sender->held--;
 	flowipc__message_put(message, &sender->unused);

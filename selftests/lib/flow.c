@@ -115,8 +115,10 @@ static void payload_space_full(void **state)
 
 	(void)state;
 	/* room for four, not for five */
-	link_start(&link, FLOWIPC_OPTS(channel, .payload_bytes =
-			PARTS * 61440), NULL, release_when_told, NULL);
+	link_start(&link, FLOWIPC_OPTS(channel,
+			.payload_bytes = PARTS * 61440,
+			.payload_max_bytes = PARTS * 61440), NULL,
+		   release_when_told, NULL);
 	for (; sent < PARTS; sent++) {
 		ok(new_part(&link, 0, &message));
 		send_part(message, sent);
@@ -183,8 +185,8 @@ static void payload_space_in_pieces(void **state)
 	int i;
 
 	(void)state;
-	link_start(&link, FLOWIPC_OPTS(channel, .payload_bytes = 1000000),
-		   NULL, keep_some, NULL);
+	link_start(&link, FLOWIPC_OPTS(channel, .payload_bytes = 1000000,
+			.payload_max_bytes = 1000000), NULL, keep_some, NULL);
 	for (i = 0; i < 40; i++) {
 		ok(flowipc_message_new(link.channel, 24000, test_ms(5000),
 				       &message));
@@ -283,7 +285,8 @@ static void a_release_wakes_the_sender(void **state)
 	for (mode = FLOWIPC_WAIT_ADAPTIVE; mode <= FLOWIPC_WAIT_SLEEP;
 	     mode++) {
 		link_start(&link, FLOWIPC_OPTS(channel, .wait_mode = mode,
-				.payload_bytes = PARTS * 61440), NULL,
+				.payload_bytes = PARTS * 61440,
+				.payload_max_bytes = PARTS * 61440), NULL,
 			   release_later, NULL);
 		for (i = 0; i < PARTS; i++) {
 			ok(new_part(&link, 0, &message));

@@ -17,6 +17,7 @@ lib_tests = \
 	selftests/lib/channel \
 	selftests/lib/pollable \
 	selftests/lib/message \
+	selftests/lib/memory \
 	selftests/lib/flow \
 	selftests/lib/ending \
 	selftests/lib/forked \
@@ -93,6 +94,10 @@ selftests_lib_channel_LDADD = $(lib_tests_libs)
 selftests_lib_message_SOURCES = selftests/lib/message.c
 selftests_lib_message_CFLAGS = $(lib_tests_cflags)
 selftests_lib_message_LDADD = $(lib_tests_libs)
+
+selftests_lib_memory_SOURCES = selftests/lib/memory.c
+selftests_lib_memory_CFLAGS = $(lib_tests_cflags)
+selftests_lib_memory_LDADD = $(lib_tests_libs)
 
 selftests_lib_flow_SOURCES = selftests/lib/flow.c
 selftests_lib_flow_CFLAGS = $(lib_tests_cflags)

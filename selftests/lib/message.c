@@ -6,13 +6,15 @@
 
 /*
  * Sizes around every limit there may be: what travels in a slot, a page, the
- * payload area of 4 MiB, and more than that.
+ * 64 KiB that the payload area begins with, the 64 MiB that it grows to, and
+ * more than that.
  */
 static const uint64_t sizes[] = {
 	0, 1, 2, 7, 8, 9, 47, 48, 49, 63, 64, 65, 71, 72, 73, 79, 80, 81, 87,
 	88, 89, 95, 96, 97, 103, 104, 105, 111, 112, 113, 127, 128, 129, 255,
 	256, 257, 4095, 4096, 4097, 65535, 65536, 65537, MIB - 1, MIB,
-	MIB + 1, 4 * MIB - 1, 4 * MIB, 4 * MIB + 1, 5 * MIB, 64 * MIB,
+	MIB + 1, 4 * MIB - 1, 4 * MIB, 4 * MIB + 1, 5 * MIB, 60 * MIB,
+	64 * MIB, 64 * MIB + 1,
 };
 
 enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
@@ -78,7 +80,7 @@ static void all_sizes(void **state)
 		gives(flowipc_message_correlation(message), i << 40 | 1);
 		ok(flowipc_message_send(message, test_ms(10000)));
 	}
-	data = malloc(64 * MIB);
+	data = malloc(64 * MIB + 1);
 	check(data);
 	for (i = 0; i < SIZES; i++) {
 		pattern_fill(data, sizes[i], i + 7);
@@ -424,7 +426,8 @@ static void releases_in_any_order(void **state)
 	(void)state;
 	/* room for about one round, so the second needs the releases */
 	link_start(&link, FLOWIPC_OPTS(channel, .slots = 16,
-			.payload_bytes = HELD * (HELD_BYTES + 256)), NULL,
+			.payload_bytes = HELD * (HELD_BYTES + 256),
+			.payload_max_bytes = HELD * (HELD_BYTES + 256)), NULL,
 		   release_at_random, &random);
 	for (i = 0; i < 5 * HELD; i++) {
 		size = test_random_below(&random, HELD_BYTES);
@@ -479,7 +482,9 @@ static void mixed(void **state)
 	ok(flowipc_region_create(100000, NULL, &region));
 	pattern_fill(flowipc_region_data(region), 100000, 5);
 	link_start(&link, FLOWIPC_OPTS(channel, .slots = 8,
-			.payload_bytes = 400000), NULL, receive_mixed, NULL);
+			.payload_bytes = 20000,
+			.payload_max_bytes = 400000), NULL, receive_mixed,
+		   NULL);
 	for (i = 0; i < 2000; i++) {
 		size = test_random_below(&random, i % 5 ? 200 : 100000);
 		switch (i % 3) {

@@ -284,7 +284,7 @@ NO_TSAN static void message_forge(struct attacker *attacker, struct slot *slot)
 	PUT(attacker, slot->correlation, test_random(random));
 	PUT(attacker, slot->sent_ns, chosen(attacker, slot->sent_ns));
 	PUT(attacker, slot->loan, test_random_below(random, 5000));
-	PUT(attacker, slot->reserved, test_random(random));
+	PUT(attacker, slot->chunk, 0);
 	if (test_random_below(random, 2)) {
 		PUT(attacker, slot->kind, SLOT_INLINE);
 		PUT(attacker, slot->size,
@@ -299,7 +299,7 @@ NO_TSAN static void message_forge(struct attacker *attacker, struct slot *slot)
 	    test_random_below(random, attacker->payload_bytes - size + 1));
 	if (honest)
 		return;
-	switch (test_random_below(random, 6)) {
+	switch (test_random_below(random, 7)) {
 	case 0:
 		PUT(attacker, slot->kind, SLOT_REGION);
 		PUT(attacker, slot->region, chosen(attacker, slot->region));
@@ -315,6 +315,10 @@ NO_TSAN static void message_forge(struct attacker *attacker, struct slot *slot)
 		    test_random_below(random, 3));
 		break;
 	case 4:
+		PUT(attacker, slot->chunk, test_random_below(random, 40));
+		PUT(attacker, slot->region, chosen(attacker, slot->region));
+		break;
+	case 5:
 		PUT(attacker, slot->offset, -test_random_below(random, size +
 							       2));
 		break;

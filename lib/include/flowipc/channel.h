@@ -52,13 +52,21 @@ struct flowipc_channel_opts {
 	/** How this side waits. */
 	enum flowipc_wait_mode wait_mode;
 	/**
-	 * Bytes set aside for payloads that this side sends; rounded up to
-	 * whole pages; default 4 MiB. A message that does not fit gets a
-	 * region of its own, at the cost of creating one.
+	 * Bytes set aside for payloads that this side sends, to begin with;
+	 * rounded up to whole pages; default 64 KiB. More is added when there
+	 * is no room, and given up when it was not used for about a second.
 	 */
 	uint64_t payload_bytes;
 	/** Largest message this side may send, in bytes; default 16 GiB. */
 	uint64_t max_message_bytes;
+	/**
+	 * What payload_bytes may grow to, in whole pages; default 64 MiB, or
+	 * payload_bytes if that is more. When messages take up all of it, a
+	 * sender waits for the receiver. A message larger than this is not
+	 * counted here and gets a region of its own, at the cost of creating
+	 * one; so does one for which there is room, but not in one piece.
+	 */
+	uint64_t payload_max_bytes;
 };
 
 /**
@@ -99,12 +107,48 @@ FLOWIPC_API int flowipc_channel_accept(struct flowipc_session *session,
 FLOWIPC_API int flowipc_channel_fd(const struct flowipc_channel *channel);
 
 /**
- * @brief Take note of what the peer has released, without sending.
+ * @brief Take note of what the peer has released, without sending. Sending does
+ * so by itself; a channel that has nothing to send keeps what it has grown to
+ * until this is called, twice with about a second in between.
  * @return number of messages sent and not yet released by the peer; -EPROTO.
  *
  * Belongs to the sending thread. Never waits. Since 0.1.
  */
 FLOWIPC_API int64_t flowipc_channel_reclaim(struct flowipc_channel *channel);
+
+/** What flowipc_channel_memory() tells, in bytes if not said otherwise. */
+struct flowipc_channel_memory {
+	/** Set by the caller: the size of this structure. */
+	size_t sz;
+	/**
+	 * Memory that this side keeps for payloads it sends: what its options
+	 * speak of, and regions of single messages.
+	 */
+	uint64_t reserved;
+	/** How much of that messages take up, be they sent or not. */
+	uint64_t used;
+	/**
+	 * What the peer may read: messages sent and not released, also those
+	 * from the user's regions, but not small ones, which were copied.
+	 */
+	uint64_t lent;
+	/** In how many messages. */
+	uint64_t lent_messages;
+	/** In how many pieces the payload memory is. */
+	uint32_t chunks;
+};
+
+/**
+ * @brief Tell what memory this side's messages take up. Takes note of what the
+ * peer has released, and gives up memory that was not used for a while, like
+ * flowipc_channel_reclaim().
+ * @param memory its sz must be set.
+ * @return 0; -EINVAL sz; -EPROTO.
+ *
+ * Belongs to the sending thread. Never waits. Since 0.1.
+ */
+FLOWIPC_API int flowipc_channel_memory(struct flowipc_channel *channel,
+				       struct flowipc_channel_memory *memory);
 
 /**
  * @brief Send no more: end the direction from this side to the peer.
