@@ -317,7 +317,8 @@ static void every_word(void **state)
 	while (!atomic_load(&progress->over)) {
 		test_arm_alarm();
 		/* neither says anything unless it dies */
-		check_msg(!sync_poll(suffering.sync, 50), "the victim %s",
+		check_msg(!sync_poll(suffering.sync, 50) ||
+			  atomic_load(&progress->over), "the victim %s",
 			  peer_fate(&suffering));
 		check_msg(!sync_poll(attacking.sync, 0) ||
 			  atomic_load(&progress->over), "the attacker %s",
