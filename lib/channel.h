@@ -72,6 +72,7 @@ struct sender {
 	struct chunks chunks;
 	uint64_t max_message_bytes;
 	bool shut; /* we send no more */
+	bool corked; /* what is sent wakes nobody until it is flushed */
 	uint64_t own_bytes; /* of regions made for one message, in use */
 	uint64_t apart_bytes; /* of loans, see there */
 	struct flowipc_region *spare; /* the last one that was own_region */
@@ -90,6 +91,7 @@ struct receiver {
 	struct view views[FLOWIPC__CHUNKS];
 	uint32_t withdrawals; /* of the courier's, that were taken note of */
 	struct flowipc_message *kept; /* received, but did not fit the buffer */
+	int owed; /* an error behind what the last batch had */
 	struct flowipc_message *unused;
 	uint32_t held;
 	char label[FLOWIPC__LABEL_MAX];
@@ -118,6 +120,10 @@ static inline int flowipc__channel_error(struct flowipc_channel *channel)
 
 /* 0 as long as we may send on it. */
 int flowipc__sender_error(struct flowipc_channel *channel);
+
+/* Wait for the peer, as flowipc__lane_wait(), for something to send with. */
+int flowipc__sender_wait(struct flowipc_channel *channel, lane_ready_fn *ready,
+			 void *context, uint64_t deadline);
 
 /* We send no more, and the peer can see it. */
 void flowipc__sender_end(struct flowipc_channel *channel);

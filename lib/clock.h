@@ -27,6 +27,19 @@ static inline uint64_t flowipc__deadline(int timeout_ms)
 	return flowipc__now() + (uint64_t)timeout_ms * 1000000;
 }
 
+/* A timeout whose deadline is reckoned, once, when somebody has to wait. */
+struct patience {
+	int timeout_ms;
+	uint64_t deadline;
+};
+
+static inline uint64_t flowipc__patience_deadline(struct patience *patience)
+{
+	if (!patience->deadline)
+		patience->deadline = flowipc__deadline(patience->timeout_ms);
+	return patience->deadline;
+}
+
 /*
  * What is left until @deadline, for ppoll: false when it has passed. *@left is
  * NULL when there is no limit, else @storage.

@@ -107,9 +107,8 @@ static int lend(struct lending *lending, uint64_t deadline)
 	while (!err && !lending->taken) {
 		err = lending_ready(lending);
 		if (!err)
-			err = flowipc__lane_wait(&channel->sender.lane,
-						 lending_ready, lending,
-						 deadline);
+			err = flowipc__sender_wait(channel, lending_ready,
+						   lending, deadline);
 		if (err < 0)
 			return err;
 		err = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Receiving: from a slot of the peer's ring to a message, and giving it back. */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "channel.h"
@@ -58,14 +59,14 @@ bool flowipc_channel_was_shut_down(struct flowipc_channel *channel)
 	return !flowipc__channel_error(channel) && stream_ended(channel) > 0;
 }
 
-/* The slot is read: the sender may use it again. */
-static void slot_consumed(struct flowipc_channel *channel)
+/* The slots are read: the sender may use them again. */
+static void slots_consumed(struct flowipc_channel *channel)
 {
 	struct receiver *receiver = &channel->receiver;
 
 	/* Pairs with the load in slot_ready(). */
 	atomic_store_explicit(&channel->mine.cursor->consumed,
-			      ++receiver->position, memory_order_release);
+			      receiver->position, memory_order_release);
 	flowipc__lane_ring(&receiver->lane);
 }
 
@@ -182,7 +183,7 @@ static int slot_take(struct flowipc_channel *channel,
 	}
 	if (err && err != -EACCES)
 		return err;
-	slot_consumed(channel);
+	receiver->position++;
 	if (err) {
 		/* Revoked before we saw it: of no use to us, nor lent. */
 		flowipc__message_give_back(message);
@@ -195,30 +196,14 @@ static int slot_take(struct flowipc_channel *channel,
 	return 0;
 }
 
-int flowipc_message_receive(struct flowipc_channel *channel,
-			    struct flowipc_message **message, int timeout_ms)
+/* Take the message that has arrived. */
+static int message_take(struct flowipc_channel *channel,
+			struct flowipc_message **message)
 {
 	struct receiver *receiver = &channel->receiver;
 	struct flowipc_message *new;
 	int err;
 
-	if (receiver->kept) {
-		*message = receiver->kept;
-		receiver->kept = NULL;
-		return 0;
-	}
-	err = flowipc__channel_error(channel);
-	if (err)
-		return err;
-	err = message_arrived(channel);
-	if (err > 0)
-		flowipc__lane_awake(&receiver->lane);
-	else if (!err)
-		err = flowipc__lane_wait(&receiver->lane, message_arrived,
-					 channel,
-					 flowipc__deadline(timeout_ms));
-	if (err < 0)
-		return err;
 	new = flowipc__message_get(channel, &receiver->unused);
 	if (!new)
 		return -ENOMEM;
@@ -230,6 +215,65 @@ int flowipc_message_receive(struct flowipc_channel *channel,
 	receiver->held++;
 	*message = new;
 	return 0;
+}
+
+static int message_wait(struct flowipc_channel *channel, int timeout_ms)
+{
+	struct lane *lane = &channel->receiver.lane;
+	int err = message_arrived(channel);
+
+	if (err > 0)
+		flowipc__lane_awake(lane);
+	else if (!err)
+		err = flowipc__lane_wait(lane, message_arrived, channel,
+					 flowipc__deadline(timeout_ms));
+	return err < 0 ? err : 0;
+}
+
+int flowipc_message_receive_batch(struct flowipc_channel *channel,
+				  struct flowipc_message **messages,
+				  size_t count, int timeout_ms)
+{
+	struct receiver *receiver = &channel->receiver;
+	uint64_t before = receiver->position;
+	int taken = 0, err;
+
+	if (count > INT_MAX)
+		count = INT_MAX;
+	if (!count)
+		return 0;
+	if (receiver->kept) {
+		messages[taken++] = receiver->kept;
+		receiver->kept = NULL;
+	}
+	err = receiver->owed;
+	receiver->owed = 0;
+	if (!err)
+		err = flowipc__channel_error(channel);
+	if (!err && !taken)
+		err = message_wait(channel, timeout_ms);
+	while (!err && (size_t)taken < count && slot_arrived(channel)) {
+		err = message_take(channel, &messages[taken]);
+		if (!err)
+			taken++;
+	}
+	if (receiver->position != before)
+		slots_consumed(channel);
+	if (!taken)
+		return err;
+	/* It is told the next time, unless it is still so then. */
+	if (err == -EACCES)
+		receiver->owed = err;
+	return taken;
+}
+
+int flowipc_message_receive(struct flowipc_channel *channel,
+			    struct flowipc_message **message, int timeout_ms)
+{
+	int got = flowipc_message_receive_batch(channel, message, 1,
+						timeout_ms);
+
+	return got < 0 ? got : 0;
 }
 
 /* Nobody will read what has arrived: give it back, as if it had been read. */
@@ -248,6 +292,7 @@ void flowipc__messages_discard(struct flowipc_channel *channel)
 			flowipc__message_give_back(message);
 		flowipc__message_put(message, &receiver->unused);
 	}
+	slots_consumed(channel);
 }
 
 ssize_t flowipc_receive(struct flowipc_channel *channel, void *buffer,

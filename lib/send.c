@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Sending: from a message to a slot of our ring. */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "channel.h"
@@ -15,7 +16,7 @@ static int slot_ready(void *context)
 	uint64_t slots = channel->mine.slot_mask + 1;
 	uint64_t consumed;
 
-	/* Pairs with the store in slot_consumed(). */
+	/* Pairs with the store in slots_consumed(). */
 	consumed = atomic_load_explicit(&sender->lane.theirs.cursor->consumed,
 					memory_order_acquire);
 	if (consumed - sender->consumed > sender->position - sender->consumed)
@@ -28,7 +29,18 @@ static int slot_ready(void *context)
 	return sender->position - consumed < slots;
 }
 
-static int slot_wait(struct flowipc_channel *channel, int timeout_ms)
+int flowipc__sender_wait(struct flowipc_channel *channel, lane_ready_fn *ready,
+			 void *context, uint64_t deadline)
+{
+	struct sender *sender = &channel->sender;
+
+	/* A peer that sleeps would wait for us, and we for it. */
+	if (sender->corked)
+		flowipc__lane_ring(&sender->lane);
+	return flowipc__lane_wait(&sender->lane, ready, context, deadline);
+}
+
+static int slot_wait(struct flowipc_channel *channel, struct patience *patience)
 {
 	struct sender *sender = &channel->sender;
 	int err;
@@ -38,8 +50,8 @@ static int slot_wait(struct flowipc_channel *channel, int timeout_ms)
 	err = slot_ready(channel);
 	if (err)
 		return err < 0 ? err : 0;
-	return flowipc__lane_wait(&sender->lane, slot_ready, channel,
-				  flowipc__deadline(timeout_ms));
+	return flowipc__sender_wait(channel, slot_ready, channel,
+				    flowipc__patience_deadline(patience));
 }
 
 static void slot_publish(struct flowipc_channel *channel,
@@ -68,7 +80,8 @@ static void slot_publish(struct flowipc_channel *channel,
 	/* Pairs with the load in slot_arrived(). */
 	atomic_store_explicit(&slot->sequence, position + 1,
 			      memory_order_release);
-	flowipc__lane_ring(&sender->lane);
+	if (!sender->corked)
+		flowipc__lane_ring(&sender->lane);
 	if (traced)
 		FLOWIPC__PROBE(send, sender->lane.stream, sender->lane.label,
 			       message->type, message->size, sent_ns);
@@ -76,10 +89,9 @@ static void slot_publish(struct flowipc_channel *channel,
 
 /* See that the peer has the region that a message is from. */
 static int region_share(struct flowipc_channel *channel,
-			struct flowipc_region *region, int timeout_ms,
-			uint32_t *number)
+			struct flowipc_region *region,
+			struct patience *patience, uint32_t *number)
 {
-	uint64_t deadline = 0;
 	int err;
 
 	for (;;) {
@@ -91,12 +103,40 @@ static int region_share(struct flowipc_channel *channel,
 		 * listen to the courier.
 		 */
 		flowipc__lane_kick(&channel->sender.lane);
-		if (!deadline)
-			deadline = flowipc__deadline(timeout_ms);
-		err = flowipc__courier_wait(channel->courier, deadline);
+		err = flowipc__courier_wait(
+			channel->courier, flowipc__patience_deadline(patience));
 		if (err)
 			return err;
 	}
+}
+
+/* The same for the memory that a message is in, whatever that is. */
+static int memory_share(struct flowipc_message *message,
+			struct patience *patience, uint32_t *number)
+{
+	struct flowipc_channel *channel = message->channel;
+	struct sender *sender = &channel->sender;
+	struct chunk *chunk;
+	int err;
+
+	*number = 0;
+	if (message->kind == SLOT_INLINE)
+		return 0;
+	if (message->kind == SLOT_REGION)
+		return region_share(channel, message->region, patience, number);
+	chunk = &sender->chunks.list[sender->loans[message->loan].piece.chunk];
+	if (!chunk->region)
+		return 0;
+	if (!chunk->shared) {
+		err = region_share(channel, chunk->region, patience,
+				   &chunk->number);
+		if (err)
+			return err;
+		chunk->shared = true;
+	}
+	chunk->messages++;
+	*number = chunk->number;
+	return 0;
 }
 
 int flowipc__sender_error(struct flowipc_channel *channel)
@@ -133,46 +173,14 @@ int flowipc_channel_shutdown(struct flowipc_channel *channel)
 	return 0;
 }
 
-/* The same for the memory that a message is in, whatever that is. */
-static int memory_share(struct flowipc_message *message, int timeout_ms,
-			uint32_t *number)
-{
-	struct flowipc_channel *channel = message->channel;
-	struct sender *sender = &channel->sender;
-	struct chunk *chunk;
-	int err;
-
-	*number = 0;
-	if (message->kind == SLOT_INLINE)
-		return 0;
-	if (message->kind == SLOT_REGION)
-		return region_share(channel, message->region, timeout_ms,
-				    number);
-	chunk = &sender->chunks.list[sender->loans[message->loan].piece.chunk];
-	if (!chunk->region)
-		return 0;
-	if (!chunk->shared) {
-		err = region_share(channel, chunk->region, timeout_ms,
-				   &chunk->number);
-		if (err)
-			return err;
-		chunk->shared = true;
-	}
-	chunk->messages++;
-	*number = chunk->number;
-	return 0;
-}
-
-int flowipc_message_send(struct flowipc_message *message, int timeout_ms)
+static int message_send(struct flowipc_message *message,
+			struct patience *patience)
 {
 	struct flowipc_channel *channel = message->channel;
 	struct sender *sender = &channel->sender;
 	uint32_t region;
 	int err;
 
-	if (message->received)
-		return flowipc__fail(-EINVAL,
-				     "a received message cannot be sent on");
 	err = flowipc__sender_error(channel);
 	if (err)
 		return err;
@@ -184,9 +192,9 @@ int flowipc_message_send(struct flowipc_message *message, int timeout_ms)
 		if (err)
 			return err;
 	}
-	err = slot_wait(channel, timeout_ms);
+	err = slot_wait(channel, patience);
 	if (!err)
-		err = memory_share(message, timeout_ms, &region);
+		err = memory_share(message, patience, &region);
 	if (err)
 		return err;
 	if (message->kind != SLOT_INLINE)
@@ -195,6 +203,78 @@ int flowipc_message_send(struct flowipc_message *message, int timeout_ms)
 	sender->held--;
 	flowipc__message_put(message, &sender->unused);
 	return 0;
+}
+
+static int refuse_received(void)
+{
+	return flowipc__fail(-EINVAL, "a received message cannot be sent on");
+}
+
+int flowipc_message_send(struct flowipc_message *message, int timeout_ms)
+{
+	struct patience patience = {.timeout_ms = timeout_ms};
+
+	if (message->received)
+		return refuse_received();
+	return message_send(message, &patience);
+}
+
+static int batch_check(struct flowipc_message *const *messages, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (messages[i]->received)
+			return refuse_received();
+		if (messages[i]->channel != messages[0]->channel)
+			return flowipc__fail(
+				-EINVAL,
+				"message %zu of the batch is of another channel than the first",
+				i);
+	}
+	return 0;
+}
+
+int flowipc_message_send_batch(struct flowipc_message *const *messages,
+			       size_t count, int timeout_ms)
+{
+	struct patience patience = {.timeout_ms = timeout_ms};
+	struct flowipc_channel *channel;
+	bool corked;
+	size_t i;
+	int err;
+
+	if (count > INT_MAX)
+		count = INT_MAX;
+	err = batch_check(messages, count);
+	if (err || !count)
+		return err;
+	channel = messages[0]->channel;
+	corked = channel->sender.corked;
+	channel->sender.corked = true;
+	for (i = 0; i < count && !err; i++)
+		err = message_send(messages[i], &patience);
+	channel->sender.corked = corked;
+	if (err)
+		i--;
+	if (i && !corked)
+		flowipc__lane_ring(&channel->sender.lane);
+	return i ? (int)i : err;
+}
+
+void flowipc_channel_cork(struct flowipc_channel *channel)
+{
+	channel->sender.corked = true;
+}
+
+int flowipc_channel_flush(struct flowipc_channel *channel)
+{
+	int err = flowipc__channel_error(channel);
+
+	channel->sender.corked = false;
+	if (!err)
+		flowipc__lane_ring(&channel->sender.lane);
+	return err;
 }
 
 int flowipc_send(struct flowipc_channel *channel, const void *data,

@@ -20,6 +20,7 @@ lib_tests = \
 	selftests/lib/memory \
 	selftests/lib/flow \
 	selftests/lib/ending \
+	selftests/lib/batch \
 	selftests/lib/forked \
 	selftests/lib/stream \
 	selftests/lib/death \
@@ -107,6 +108,10 @@ selftests_lib_ending_SOURCES = selftests/lib/ending.c
 selftests_lib_ending_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/lib
 selftests_lib_ending_CFLAGS = $(lib_tests_cflags)
 selftests_lib_ending_LDADD = $(lib_tests_libs)
+
+selftests_lib_batch_SOURCES = selftests/lib/batch.c
+selftests_lib_batch_CFLAGS = $(lib_tests_cflags)
+selftests_lib_batch_LDADD = $(lib_tests_libs)
 
 selftests_lib_forked_SOURCES = selftests/lib/forked.c
 selftests_lib_forked_CFLAGS = $(lib_tests_cflags)

@@ -151,6 +151,26 @@ FLOWIPC_API int flowipc_channel_memory(struct flowipc_channel *channel,
 				       struct flowipc_channel_memory *memory);
 
 /**
+ * @brief Do not wake the peer for each message that is sent from now on, but
+ * once, in flowipc_channel_flush().
+ *
+ * Until then a peer that sleeps may not notice them; one that is awake does. A
+ * call that has to wait for room wakes the peer all the same.
+ *
+ * Belongs to the sending thread. Never waits. Since 0.1.
+ */
+FLOWIPC_API void flowipc_channel_cork(struct flowipc_channel *channel);
+
+/**
+ * @brief Wake the peer for what was sent since flowipc_channel_cork(), and from
+ * now on again for each message.
+ * @return 0; -EPROTO.
+ *
+ * Belongs to the sending thread. Never waits. Since 0.1.
+ */
+FLOWIPC_API int flowipc_channel_flush(struct flowipc_channel *channel);
+
+/**
  * @brief Send no more: end the direction from this side to the peer.
  * @return 0, also if it was done before; -EPROTO.
  *

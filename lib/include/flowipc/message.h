@@ -122,6 +122,23 @@ FLOWIPC_API int flowipc_message_send(struct flowipc_message *message,
 				     int timeout_ms);
 
 /**
+ * @brief Hand over several messages of one channel, in order, and wake the peer
+ * once at most.
+ * @param messages the messages; those that were sent are no longer the
+ *        caller's, the ones behind them still are.
+ * @param count how many; INT_MAX at most are sent.
+ * @param timeout_ms limit for all of them together.
+ * @return number sent, less than @p count if something came in between; if
+ * that was none, what flowipc_message_send() returns; -EINVAL, and none was
+ * sent, if they are not all of one channel.
+ *
+ * Belongs to the sending thread. Since 0.1.
+ */
+FLOWIPC_API int
+flowipc_message_send_batch(struct flowipc_message *const *messages,
+			   size_t count, int timeout_ms);
+
+/**
  * @brief Receive the next message, without copying it.
  * @param message set to the message; give it back with
  *        flowipc_message_release() as soon as it is not needed any more,
@@ -133,6 +150,22 @@ FLOWIPC_API int flowipc_message_send(struct flowipc_message *message,
 FLOWIPC_API int flowipc_message_receive(struct flowipc_channel *channel,
 					struct flowipc_message **message,
 					int timeout_ms);
+
+/**
+ * @brief Receive as many messages as there are, up to @p count; wait for the
+ * first one only. Their slots return to the sender together.
+ * @param messages set to the messages, in order; give each back with
+ *        flowipc_message_release().
+ * @return number received; 0 if @p count is; if there was none, what
+ * flowipc_message_receive() returns. What fails behind the first message is
+ * returned by the next call.
+ *
+ * Belongs to the receiving thread. Since 0.1.
+ */
+FLOWIPC_API int
+flowipc_message_receive_batch(struct flowipc_channel *channel,
+			      struct flowipc_message **messages, size_t count,
+			      int timeout_ms);
 
 /**
  * @brief Give back a received message, or give up one that was not sent.
