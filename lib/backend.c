@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -117,6 +118,31 @@ bool flowipc__doorbell_is_hung_up(const struct doorbell *doorbell)
 	struct pollfd pollfd = {.fd = doorbell->fd};
 
 	return poll(&pollfd, 1, 0) > 0 && pollfd.revents & (POLLHUP | POLLERR);
+}
+
+/*
+ * A descriptor that serves both bells reports SPACE as writable, so that one
+ * poll could not wait for MESSAGE alone. An epoll instance tells them apart.
+ */
+int flowipc__doorbell_space_fd(struct doorbell *doorbell)
+{
+	struct epoll_event event = {.events = EPOLLOUT};
+	int fd, err;
+
+	if (doorbell->space_fd >= 0)
+		return doorbell->space_fd;
+	fd = epoll_create1(EPOLL_CLOEXEC);
+	err = fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, doorbell->fd, &event) ?
+		      -errno :
+		      0;
+	if (err) {
+		if (fd >= 0)
+			close(fd);
+		return flowipc__fail(err, "cannot make a descriptor to poll: %s",
+				     strerror(-err));
+	}
+	doorbell->space_fd = fd;
+	return fd;
 }
 
 void flowipc__doorbell_close(struct doorbell *doorbell)

@@ -26,7 +26,8 @@ enum {
 struct doorbell {
 	const struct backend *backend;
 	int fd;
-	int space_fd; /* -1 where fd serves SPACE as well */
+	/* Readable on SPACE and HUP; -1 where fd does, until somebody asks. */
+	int space_fd;
 };
 
 /*
@@ -90,6 +91,8 @@ const struct backend *flowipc__backend_get(enum flowipc_backend id);
 
 /* The same for every back end. */
 bool flowipc__doorbell_is_hung_up(const struct doorbell *doorbell);
+/* A descriptor that is readable on SPACE and on HUP, kept by the doorbell. */
+int flowipc__doorbell_space_fd(struct doorbell *doorbell);
 void flowipc__doorbell_close(struct doorbell *doorbell);
 struct mapping flowipc__mapping(void *base, uint64_t size);
 /* False in a child of the process that it was made in. */

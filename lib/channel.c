@@ -125,6 +125,16 @@ int flowipc_channel_fd(const struct flowipc_channel *channel)
 	return channel->doorbell.fd;
 }
 
+int flowipc_channel_space_fd(struct flowipc_channel *channel)
+{
+	struct lane *lane = &channel->sender.lane;
+	int fd = flowipc__doorbell_space_fd(&channel->doorbell);
+
+	if (fd >= 0)
+		lane->polled = lane->mode != FLOWIPC_WAIT_SPIN;
+	return fd;
+}
+
 int64_t flowipc_channel_reclaim(struct flowipc_channel *channel)
 {
 	int err = flowipc__channel_error(channel);
@@ -173,6 +183,7 @@ int flowipc__channel_create(struct flowipc_session *session,
 	new->doorbell.space_fd = -1;
 	new->sender.lane.mode = opts->wait_mode;
 	new->receiver.lane.mode = opts->wait_mode;
+	new->receiver.lane.polled = opts->wait_mode != FLOWIPC_WAIT_SPIN;
 	new->sender.max_message_bytes = opts->max_message_bytes;
 	flowipc__session_get(session);
 
@@ -230,6 +241,7 @@ int flowipc__channel_join(struct flowipc_channel *channel, int outbox_fd,
 		.courier = channel->courier,
 		.theirs = theirs,
 		.mode = sender->lane.mode,
+		.polled = sender->lane.polled,
 		.remote_fence = remote_fence,
 		.event = FLOWIPC__SPACE,
 		.bell = &channel->mine.bells->space,
@@ -243,6 +255,7 @@ int flowipc__channel_join(struct flowipc_channel *channel, int outbox_fd,
 		.courier = channel->courier,
 		.theirs = theirs,
 		.mode = receiver->lane.mode,
+		.polled = receiver->lane.polled,
 		.remote_fence = remote_fence,
 		.event = FLOWIPC__MESSAGE,
 		.bell = &channel->mine.bells->message,

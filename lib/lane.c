@@ -48,7 +48,7 @@ static void lane_arm(struct lane *lane)
 void flowipc__lane_prepare(struct lane *lane)
 {
 	lane->spin_ns = SPIN_MAX_NS;
-	if (lane->mode == FLOWIPC_WAIT_SPIN || lane->event != FLOWIPC__MESSAGE)
+	if (!lane->polled)
 		return;
 	/*
 	 * Not armed: there is no fence here, and the peer of an opener may have
@@ -175,8 +175,8 @@ static int lane_sleep(struct lane *lane, lane_ready_fn *ready, void *context,
 }
 
 /*
- * Nothing is there and the caller does not want to wait. One that polls the
- * descriptor is to be told of the next message, so nothing may be pending that
+ * Nothing is there and the caller does not want to wait. One that polls a
+ * descriptor is to be told of what comes next, so nothing may be pending that
  * was seen already, and the bell must be armed.
  */
 static int lane_would_wait(struct lane *lane, lane_ready_fn *ready,
@@ -186,8 +186,7 @@ static int lane_would_wait(struct lane *lane, lane_ready_fn *ready,
 	int budget = DRAIN_MAX;
 	int got, err;
 
-	if (lane->mode == FLOWIPC_WAIT_SPIN ||
-	    lane->event != FLOWIPC__MESSAGE) {
+	if (!lane->polled) {
 		if (flowipc__lane_hung_up(lane))
 			return lane_end(lane, ready, context);
 		return -EAGAIN;

@@ -36,6 +36,7 @@ struct lane {
 	struct courier *courier;
 	struct outbox theirs; /* this direction's view of it */
 	enum flowipc_wait_mode mode;
+	bool polled; /* -EAGAIN asks for the event that a poll waits for */
 	bool remote_fence;
 
 	unsigned int event; /* what we wait for */

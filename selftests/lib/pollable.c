@@ -114,6 +114,113 @@ static void descriptor_without_messages(void **state)
 	link_close(&link);
 }
 
+/* On each number: 1 receive and keep, 2 release that, 0 end. */
+static void make_room_when_told(struct link *far, void *arg)
+{
+	struct flowipc_message *message = NULL;
+	uint64_t order;
+
+	(void)arg;
+	while ((order = sync_get(far->sync))) {
+		if (order == 1)
+			ok(flowipc_message_receive(far->channel, &message,
+						   test_ms(5000)));
+		else
+			flowipc_message_release(message);
+		sync_put(far->sync, 0);
+	}
+}
+
+static void give(struct link *link, uint64_t order)
+{
+	sync_put(link->sync, order);
+	sync_get(link->sync);
+}
+
+static void room_of(enum flowipc_wait_mode mode)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct flowipc_message *message;
+	struct link link;
+	uint32_t events;
+	int epoll, fd, round, err;
+
+	link_start(&link, FLOWIPC_OPTS(channel, .wait_mode = mode,
+			.slots = 4, .payload_bytes = 16384,
+			.payload_max_bytes = 16384), NULL,
+		   make_room_when_told, NULL);
+	fd = flowipc_channel_space_fd(link.channel);
+	check(fd >= 0 && fd != flowipc_channel_fd(link.channel));
+	gives(flowipc_channel_space_fd(link.channel), fd);
+	epoll = (int)sys(epoll_create1(EPOLL_CLOEXEC));
+	sys(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+	gives(ready(epoll, &events, 0), 0);
+	while (!(err = flowipc_send(link.channel, "", 1, 0)))
+		;
+	for (round = 0; round < 50; round++) {
+		gives(err, -EAGAIN);
+		gives(ready(epoll, &events, 0), 0);
+		give(&link, 1);
+		gives(ready(epoll, &events, test_ms(5000)), 1);
+		check(events & EPOLLIN && !(events & EPOLLHUP));
+		gives(ready(epoll, &events, 0), 1);
+		give(&link, 2);
+		ok(flowipc_send(link.channel, "", 1, 0));
+		err = flowipc_send(link.channel, "", 1, 0);
+	}
+	/* the other kind of room, for what is lent */
+	for (round = 0; round < 4; round++)
+		give(&link, 1);
+	gives(flowipc_send(link.channel, "", 1, 0), 0);
+	give(&link, 1);
+	ok(flowipc_message_new(link.channel, 12000, 0, &message));
+	ok(flowipc_message_send(message, 0));
+	give(&link, 1);
+	for (round = 0; round < 50; round++) {
+		gives(flowipc_message_new(link.channel, 12000, 0, &message),
+		      -EAGAIN);
+		gives(ready(epoll, &events, 0), 0);
+		give(&link, 2);
+		gives(ready(epoll, &events, test_ms(5000)), 1);
+		ok(flowipc_message_new(link.channel, 12000, 0, &message));
+		ok(flowipc_message_send(message, 0));
+		give(&link, 1);
+	}
+	gives(flowipc_message_new(link.channel, 12000, 0, &message), -EAGAIN);
+	sync_put(link.sync, 0);
+	peer_join(&link.peer);
+	gives(ready(epoll, &events, test_ms(5000)), 1);
+	gives(flowipc_message_new(link.channel, 12000, 0, &message), -EPIPE);
+	gives(flowipc_send(link.channel, "", 1, 0), -EPIPE);
+	close(epoll);
+	link_close(&link);
+}
+
+static void room(void **state)
+{
+	(void)state;
+	room_of(FLOWIPC_WAIT_ADAPTIVE);
+	room_of(FLOWIPC_WAIT_SLEEP);
+}
+
+/* A descriptor that cannot be had is not asked for in vain for ever. */
+static void room_without_descriptors(void **state)
+{
+	struct link link;
+	int fd;
+
+	(void)state;
+	link_start(&link, NULL, NULL, send_when_told, NULL);
+	test_deny_fds(true);
+	fd = flowipc_channel_space_fd(link.channel);
+	test_deny_fds(false);
+	if (fd < 0)
+		gives(fd, -EMFILE);
+	check(flowipc_channel_space_fd(link.channel) >= 0);
+	sync_put(link.sync, 0);
+	link_stop(&link);
+}
+
 static void open_when_told(int sync, void *arg)
 {
 	struct flowipc_session *session = test_session_connect();
@@ -161,6 +268,8 @@ static void descriptor_of_a_session(void **state)
 static const struct CMUnitTest tests[] = {
 	TEST(descriptor),
 	TEST(descriptor_without_messages),
+	TEST(room),
+	TEST(room_without_descriptors),
 	TEST(descriptor_of_a_session),
 };
 

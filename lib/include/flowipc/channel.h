@@ -7,9 +7,13 @@
  * receive. Messages obtained for sending belong to the sending thread,
  * received ones to the receiving thread. Different channels are independent.
  *
- * Event loops: flowipc_channel_fd() becomes readable when a message arrives.
- * Receive with timeout 0 until -EAGAIN before polling: -EAGAIN is what asks
- * the peer to wake this side.
+ * Event loops: two descriptors, both for POLLIN. flowipc_channel_fd() becomes
+ * readable when a message arrives, flowipc_channel_space_fd() when there is
+ * room again. One rule for both: before polling, call with timeout 0 until the
+ * call gives -EAGAIN, for that is what asks the peer to wake this side. Any
+ * other result means that there is nothing to poll for: there may be more, or
+ * the direction has ended. Readable is a hint, not a promise: the next call may
+ * give -EAGAIN once more.
  *
  * A channel is not inherited by a forked child: its memory is not there. As
  * long as such a child has not closed its descriptors, by exec or exit, the
@@ -33,8 +37,8 @@ enum flowipc_wait_mode {
 	/** Spin for as long as it lately paid off, 50 us at most; then sleep. */
 	FLOWIPC_WAIT_ADAPTIVE = 0,
 	/**
-	 * Spin only: lowest latency, one processor. The descriptor does not
-	 * become readable for messages.
+	 * Spin only: lowest latency, one processor. The descriptors report the
+	 * end only.
 	 */
 	FLOWIPC_WAIT_SPIN = 1,
 	/** Sleep at once: no processor time while waiting. */
@@ -105,6 +109,17 @@ FLOWIPC_API int flowipc_channel_accept(struct flowipc_session *session,
  * read. Since 0.1.
  */
 FLOWIPC_API int flowipc_channel_fd(const struct flowipc_channel *channel);
+
+/**
+ * @brief Descriptor that becomes readable when there may be room again, or the
+ * peer is gone, after making or sending a message has given -EAGAIN. For poll
+ * and the like; owned by the channel, not to be read.
+ * @return a descriptor, each time the same; -EMFILE, -ENOMEM the first time.
+ *
+ * With FLOWIPC_WAIT_SPIN it reports the end only. Belongs to the sending
+ * thread. Since 0.1.
+ */
+FLOWIPC_API int flowipc_channel_space_fd(struct flowipc_channel *channel);
 
 /**
  * @brief Take note of what the peer has released, without sending. Sending does
