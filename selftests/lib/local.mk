@@ -24,6 +24,7 @@ lib_tests = \
 	selftests/lib/forked \
 	selftests/lib/stream \
 	selftests/lib/death \
+	selftests/lib/storm \
 	selftests/lib/hostile \
 	selftests/lib/scribble \
 	selftests/lib/meddling
@@ -124,6 +125,10 @@ selftests_lib_stream_LDADD = $(lib_tests_libs)
 selftests_lib_death_SOURCES = selftests/lib/death.c
 selftests_lib_death_CFLAGS = $(lib_tests_cflags)
 selftests_lib_death_LDADD = $(lib_tests_libs)
+
+selftests_lib_storm_SOURCES = selftests/lib/storm.c
+selftests_lib_storm_CFLAGS = $(lib_tests_cflags)
+selftests_lib_storm_LDADD = $(lib_tests_libs)
 
 selftests_lib_hostile_SOURCES = selftests/lib/hostile.c
 selftests_lib_hostile_CFLAGS = $(lib_tests_cflags)
