@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "backend.h"
 #include "clock.h"
 #include "error.h"
+#include "packet.h"
 
 /* The module's interface that this library is written for. */
 #ifndef LIBRARY_ABI
@@ -226,6 +228,7 @@ static int device_doorbell_create(struct doorbell *mine, int *theirs)
 {
 	struct flowipc_channel_create create = {0};
 	int device = device_open();
+	int pair[2];
 	int err;
 
 	if (device < 0)
@@ -235,10 +238,17 @@ static int device_doorbell_create(struct doorbell *mine, int *theirs)
 	if (err)
 		return flowipc__fail(err, "cannot make a doorbell: %s",
 				     device_error(-err));
+	err = flowipc__packet_pair(pair);
+	if (err) {
+		flowipc__close_all(create.fd, 2);
+		return err;
+	}
 	*mine = (struct doorbell){.backend = &flowipc__backend_device,
 				  .fd = create.fd[0],
-				  .space_fd = -1};
+				  .space_fd = -1,
+				  .fds_fd = pair[0]};
 	theirs[0] = create.fd[1];
+	theirs[1] = pair[1];
 	return 0;
 }
 
@@ -251,9 +261,14 @@ static int device_doorbell_import(struct doorbell *mine, const int *fds)
 		return flowipc__fail(
 			-EPROTO,
 			"the peer passed a doorbell that is not a channel end of flowipc.ko");
+	if (!flowipc__is_unix_socket(fds[1], SOCK_SEQPACKET))
+		return flowipc__fail(
+			-EPROTO,
+			"the peer passed something else than a socket for descriptors");
 	*mine = (struct doorbell){.backend = &flowipc__backend_device,
 				  .fd = fds[0],
-				  .space_fd = -1};
+				  .space_fd = -1,
+				  .fds_fd = fds[1]};
 	return 0;
 }
 
@@ -280,7 +295,7 @@ const struct backend flowipc__backend_device = {
 	.features = FLOWIPC_HAS_READ_ONLY | FLOWIPC_HAS_BOUND_GRANTS |
 		    FLOWIPC_HAS_REVOKE | FLOWIPC_HAS_RESIDENT |
 		    FLOWIPC_HAS_HANGUP,
-	.doorbell_fds = 1,
+	.doorbell_fds = 2,
 	.probe = device_probe,
 	.region_create = device_region_create,
 	.region_share = device_region_share,

@@ -177,42 +177,51 @@ static int memfd_region_revoke(int fd)
 }
 
 /* A socket pair for each bell: a pending event is a byte that waits. */
+static int bell_pair(int pair[2])
+{
+	if (!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return 0;
+	return flowipc__fail(-errno, "cannot make a doorbell: %s",
+			     strerror(errno));
+}
+
 static int memfd_doorbell_create(struct doorbell *mine, int *theirs)
 {
-	int type = SOCK_STREAM | SOCK_CLOEXEC;
-	int message[2], space[2];
+	int pairs[3][2];
+	unsigned int i, j;
 	int err;
 
-	if (socketpair(AF_UNIX, type, 0, message)) {
-		err = -errno;
-		return flowipc__fail(err, "cannot make a doorbell: %s",
-				     strerror(-err));
-	}
-	if (socketpair(AF_UNIX, type, 0, space)) {
-		err = -errno;
-		close(message[0]);
-		close(message[1]);
-		return flowipc__fail(err, "cannot make a doorbell: %s",
-				     strerror(-err));
+	for (i = 0; i < 3; i++) {
+		if (i == 2)
+			err = flowipc__packet_pair(pairs[i]);
+		else
+			err = bell_pair(pairs[i]);
+		if (err) {
+			for (j = 0; j < i; j++)
+				flowipc__close_all(pairs[j], 2);
+			return err;
+		}
+		theirs[i] = pairs[i][1];
 	}
 	*mine = (struct doorbell){.backend = &flowipc__backend_memfd,
-				  .fd = message[0],
-				  .space_fd = space[0]};
-	theirs[0] = message[1];
-	theirs[1] = space[1];
+				  .fd = pairs[0][0],
+				  .space_fd = pairs[1][0],
+				  .fds_fd = pairs[2][0]};
 	return 0;
 }
 
 static int memfd_doorbell_import(struct doorbell *mine, const int *fds)
 {
 	if (!flowipc__is_unix_socket(fds[0], SOCK_STREAM) ||
-	    !flowipc__is_unix_socket(fds[1], SOCK_STREAM))
+	    !flowipc__is_unix_socket(fds[1], SOCK_STREAM) ||
+	    !flowipc__is_unix_socket(fds[2], SOCK_SEQPACKET))
 		return flowipc__fail(
 			-EPROTO,
 			"the peer passed a doorbell that is not made of Unix sockets");
 	*mine = (struct doorbell){.backend = &flowipc__backend_memfd,
 				  .fd = fds[0],
-				  .space_fd = fds[1]};
+				  .space_fd = fds[1],
+				  .fds_fd = fds[2]};
 	return 0;
 }
 
@@ -274,7 +283,7 @@ static int memfd_doorbell_wait(const struct doorbell *mine, unsigned int events,
 const struct backend flowipc__backend_memfd = {
 	.id = FLOWIPC_BACKEND_MEMFD,
 	.features = FLOWIPC_HAS_READ_ONLY | FLOWIPC_HAS_HANGUP,
-	.doorbell_fds = 2,
+	.doorbell_fds = 3,
 	.probe = memfd_probe,
 	.region_create = memfd_region_create,
 	.region_share = memfd_region_share,

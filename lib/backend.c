@@ -151,8 +151,11 @@ void flowipc__doorbell_close(struct doorbell *doorbell)
 		close(doorbell->fd);
 	if (doorbell->space_fd >= 0)
 		close(doorbell->space_fd);
+	if (doorbell->fds_fd >= 0)
+		close(doorbell->fds_fd);
 	doorbell->fd = -1;
 	doorbell->space_fd = -1;
+	doorbell->fds_fd = -1;
 }
 
 struct mapping flowipc__mapping(void *base, uint64_t size)

@@ -20,7 +20,7 @@ enum {
 };
 
 /* Most descriptors that one end of a doorbell consists of. */
-#define FLOWIPC__DOORBELL_FDS 2
+#define FLOWIPC__DOORBELL_FDS 3
 
 /* One end. fd is the pollable one: readable on MESSAGE, hung up on HUP. */
 struct doorbell {
@@ -28,6 +28,7 @@ struct doorbell {
 	int fd;
 	/* Readable on SPACE and HUP; -1 where fd does, until somebody asks. */
 	int space_fd;
+	int fds_fd; /* what is left at the door: descriptors of messages */
 };
 
 /*

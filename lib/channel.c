@@ -181,6 +181,7 @@ int flowipc__channel_create(struct flowipc_session *session,
 	new->courier = &session->courier;
 	new->doorbell.fd = -1;
 	new->doorbell.space_fd = -1;
+	new->doorbell.fds_fd = -1;
 	new->sender.lane.mode = opts->wait_mode;
 	new->receiver.lane.mode = opts->wait_mode;
 	new->receiver.lane.polled = opts->wait_mode != FLOWIPC_WAIT_SPIN;

@@ -30,7 +30,9 @@ struct flowipc_message {
 	uint64_t offset; /* where in region or chunk */
 	uint32_t chunk; /* received: which one of the peer's */
 	struct import *import; /* received: what it is in, if no chunk */
+	unsigned int fd_count;
 	_Alignas(64) unsigned char bytes[FLOWIPC__INLINE_MAX];
+	int fds[FLOWIPC_MESSAGE_FDS]; /* or why there is none: -EBADF, -EMFILE */
 };
 
 /* A message of ours that takes up memory until the peer releases it. */
@@ -160,6 +162,15 @@ void flowipc__messages_discard(struct flowipc_channel *channel);
 int flowipc__message_lend(struct flowipc_message *message, uint64_t deadline);
 int flowipc__loan_wait(struct flowipc_channel *channel, uint64_t deadline,
 		       uint32_t *loan);
+
+/*
+ * fds.c: send the descriptors of a message, as the last thing before it is
+ * published; receive those that a slot speaks of
+ */
+int flowipc__fds_send(struct flowipc_message *message,
+		      struct patience *patience);
+int flowipc__fds_receive(struct flowipc_message *message, unsigned int count);
+void flowipc__fds_close(struct flowipc_message *message);
 
 /* loan.c */
 int flowipc__loan_take(struct sender *sender, uint32_t *loan);

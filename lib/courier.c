@@ -211,6 +211,18 @@ int flowipc__courier_share(struct courier *courier,
 	return err;
 }
 
+void flowipc__courier_unshare(struct courier *courier,
+			      struct flowipc_region *region)
+{
+	struct share *share;
+
+	pthread_mutex_lock(&shares_lock);
+	share = share_find(courier, region);
+	if (share)
+		share->messages--;
+	pthread_mutex_unlock(&shares_lock);
+}
+
 int flowipc__courier_wait(struct courier *courier, uint64_t deadline)
 {
 	return flowipc__packet_wait(courier->socket, POLLOUT, deadline);

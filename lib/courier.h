@@ -51,6 +51,9 @@ void flowipc__courier_close(struct courier *courier);
  */
 int flowipc__courier_share(struct courier *courier,
 			   struct flowipc_region *region, uint32_t *number);
+/* Nothing was sent from it after all. */
+void flowipc__courier_unshare(struct courier *courier,
+			      struct flowipc_region *region);
 /* Wait until the peer has caught up. */
 int flowipc__courier_wait(struct courier *courier, uint64_t deadline);
 /* Nobody sends from the region any more: tell all peers to unmap it. */

@@ -29,6 +29,7 @@ lib_libflowipc_la_SOURCES = \
 	lib/courier.h \
 	lib/error.c \
 	lib/error.h \
+	lib/fds.c \
 	lib/fence.c \
 	lib/fence.h \
 	lib/guest.c \

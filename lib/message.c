@@ -30,12 +30,15 @@ struct flowipc_message *flowipc__message_get(struct flowipc_channel *channel,
 	message->region = NULL;
 	message->import = NULL;
 	message->chunk = 0;
+	message->fd_count = 0;
 	return message;
 }
 
 void flowipc__message_put(struct flowipc_message *message,
 			  struct flowipc_message **unused)
 {
+	if (message->fd_count)
+		flowipc__fds_close(message);
 	message->next = *unused;
 	*unused = message;
 }

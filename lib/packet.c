@@ -6,11 +6,12 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "error.h"
 #include "packet.h"
 
 union fd_buffer {
 	struct cmsghdr align;
-	char bytes[CMSG_SPACE(FLOWIPC__PACKET_FDS * sizeof(int))];
+	char bytes[CMSG_SPACE(FLOWIPC__PACKET_FDS_MAX * sizeof(int))];
 };
 
 void flowipc__close_all(const int *fds, unsigned int fd_count)
@@ -32,6 +33,14 @@ bool flowipc__is_unix_socket(int fd, int wanted_type)
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size))
 		return false;
 	return domain == AF_UNIX && type == wanted_type;
+}
+
+int flowipc__packet_pair(int pair[2])
+{
+	if (!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return 0;
+	return flowipc__fail(-errno, "cannot make a pair of sockets: %s",
+			     strerror(errno));
 }
 
 int flowipc__packet_send(int socket, const void *data, size_t size,
@@ -86,12 +95,20 @@ static unsigned int packet_fds(struct msghdr *header, int *fds)
 int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
 			    unsigned int *fd_count)
 {
+	return flowipc__packet_receive_many(socket, data, size, fds,
+					    FLOWIPC__PACKET_FDS, fd_count);
+}
+
+int flowipc__packet_receive_many(int socket, void *data, size_t size, int *fds,
+				 unsigned int room, unsigned int *fd_count)
+{
 	union fd_buffer control;
 	struct iovec iov = {.iov_base = data, .iov_len = size};
 	struct msghdr header = {.msg_iov = &iov,
 				.msg_iovlen = 1,
 				.msg_control = control.bytes,
-				.msg_controllen = sizeof(control.bytes)};
+				.msg_controllen =
+					CMSG_SPACE(room * sizeof(int))};
 	ssize_t got;
 	int err = 0;
 
@@ -111,7 +128,7 @@ int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
 		err = -EPROTO;
 	/* Cut off although there was room: there is none in our table. */
 	else if (header.msg_flags & MSG_CTRUNC)
-		err = *fd_count < FLOWIPC__PACKET_FDS ? -EMFILE : -EPROTO;
+		err = *fd_count < room ? -EMFILE : -EPROTO;
 	if (err) {
 		flowipc__close_all(fds, *fd_count);
 		*fd_count = 0;

@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Most descriptors in a packet. */
-#define FLOWIPC__PACKET_FDS 4
+/* Most descriptors in a packet of a session, and in any. */
+#define FLOWIPC__PACKET_FDS	4
+#define FLOWIPC__PACKET_FDS_MAX 16
 
 /*
  * Send @size bytes and @fds. Never waits: -EAGAIN; -EPIPE; -EMFILE when too
@@ -28,9 +29,15 @@ int flowipc__packet_send(int socket, const void *data, size_t size,
  */
 int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
 			    unsigned int *fd_count);
+/* The same, where there is room for another number of descriptors. */
+int flowipc__packet_receive_many(int socket, void *data, size_t size, int *fds,
+				 unsigned int room, unsigned int *fd_count);
 
 /* Wait for poll @events until @deadline. 0; -EAGAIN, -ETIMEDOUT; -EINTR. */
 int flowipc__packet_wait(int socket, short events, uint64_t deadline);
+
+/* Two sockets for packets from one to the other. */
+int flowipc__packet_pair(int pair[2]);
 
 /* Is what a peer has passed a Unix socket of this type, SOCK_...? */
 bool flowipc__is_unix_socket(int fd, int wanted_type);

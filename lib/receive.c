@@ -154,6 +154,7 @@ static int slot_take(struct flowipc_channel *channel,
 	const struct slot *slot =
 		&theirs->slots[receiver->position & theirs->slot_mask];
 	uint64_t sent_ns = flowipc__peek(slot->sent_ns);
+	unsigned int fd_count = flowipc__peek(slot->fds);
 	uint32_t region;
 	int err = 0;
 
@@ -180,6 +181,13 @@ static int slot_take(struct flowipc_channel *channel,
 		break;
 	default:
 		return protocol_error(channel, "a message of unknown kind");
+	}
+	if (!err && fd_count) {
+		err = flowipc__fds_receive(message, fd_count);
+		if (err) {
+			payload_put(message);
+			return flowipc__channel_break(channel, err);
+		}
 	}
 	if (err && err != -EACCES)
 		return err;

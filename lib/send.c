@@ -67,7 +67,8 @@ static void slot_publish(struct flowipc_channel *channel,
 	slot->type = message->type;
 	slot->correlation = message->correlation;
 	slot->sent_ns = sent_ns;
-	slot->kind = message->kind;
+	slot->kind = (uint16_t)message->kind;
+	slot->fds = (uint16_t)message->fd_count;
 	slot->size = message->size;
 	if (message->kind == SLOT_INLINE) {
 		memcpy(slot->bytes, message->bytes, message->size);
@@ -139,6 +140,24 @@ static int memory_share(struct flowipc_message *message,
 	return 0;
 }
 
+/* The message will not be published after all. */
+static void memory_unshare(struct flowipc_message *message)
+{
+	struct sender *sender = &message->channel->sender;
+	struct chunk *chunk;
+
+	if (message->kind == SLOT_INLINE)
+		return;
+	if (message->kind == SLOT_REGION) {
+		flowipc__courier_unshare(message->channel->courier,
+					 message->region);
+		return;
+	}
+	chunk = &sender->chunks.list[sender->loans[message->loan].piece.chunk];
+	if (chunk->region)
+		chunk->messages--;
+}
+
 int flowipc__sender_error(struct flowipc_channel *channel)
 {
 	int err = flowipc__channel_error(channel);
@@ -197,6 +216,13 @@ static int message_send(struct flowipc_message *message,
 		err = memory_share(message, patience, &region);
 	if (err)
 		return err;
+	if (message->fd_count) {
+		err = flowipc__fds_send(message, patience);
+		if (err) {
+			memory_unshare(message);
+			return err;
+		}
+	}
 	if (message->kind != SLOT_INLINE)
 		flowipc__loan_sent(sender, message->loan, message->size);
 	slot_publish(channel, message, region);

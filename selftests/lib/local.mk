@@ -18,6 +18,7 @@ lib_tests = \
 	selftests/lib/pollable \
 	selftests/lib/message \
 	selftests/lib/memory \
+	selftests/lib/descriptors \
 	selftests/lib/flow \
 	selftests/lib/ending \
 	selftests/lib/batch \
@@ -100,6 +101,10 @@ selftests_lib_message_LDADD = $(lib_tests_libs)
 selftests_lib_memory_SOURCES = selftests/lib/memory.c
 selftests_lib_memory_CFLAGS = $(lib_tests_cflags)
 selftests_lib_memory_LDADD = $(lib_tests_libs)
+
+selftests_lib_descriptors_SOURCES = selftests/lib/descriptors.c
+selftests_lib_descriptors_CFLAGS = $(lib_tests_cflags)
+selftests_lib_descriptors_LDADD = $(lib_tests_libs)
 
 selftests_lib_flow_SOURCES = selftests/lib/flow.c
 selftests_lib_flow_CFLAGS = $(lib_tests_cflags)

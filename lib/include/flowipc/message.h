@@ -106,6 +106,41 @@ FLOWIPC_API void
 flowipc_message_set_correlation(struct flowipc_message *message,
 				uint64_t correlation);
 
+/** Most descriptors that go with one message. */
+#define FLOWIPC_MESSAGE_FDS 16
+
+/**
+ * @brief Let a descriptor go with a message that is to be sent.
+ * @param fd any open descriptor. The message gets a duplicate: the caller's own
+ *        can be closed at once, and the message's is when it has been sent or
+ *        is released.
+ * @return 0; -EINVAL the message was received; -EBADF @p fd is not open;
+ * -E2BIG it has FLOWIPC_MESSAGE_FDS already; -EMFILE.
+ *
+ * Does not block. Belongs to the sending thread. Since 0.1.
+ */
+FLOWIPC_API int flowipc_message_attach_fd(struct flowipc_message *message,
+					  int fd);
+
+/** @brief How many descriptors go with a message. Since 0.1. */
+FLOWIPC_API unsigned int
+flowipc_message_fd_count(const struct flowipc_message *message);
+
+/**
+ * @brief Take a descriptor out of a received message.
+ * @param index from 0, in the order in which they were attached.
+ * @return the descriptor, which is the caller's to close, and has FD_CLOEXEC
+ * set; -EINVAL there is no such one; -EBADF it was taken already; -EMFILE this
+ * process had no room for the message's descriptors when it was received, so
+ * they are lost.
+ *
+ * Those that are not taken are closed when the message is released. It is the
+ * sender who chose what they are: look before use. Belongs to the receiving
+ * thread. Since 0.1.
+ */
+FLOWIPC_API int flowipc_message_take_fd(struct flowipc_message *message,
+					unsigned int index);
+
 /**
  * @brief Hand a message over to the peer.
  * @param message from flowipc_message_new() or flowipc_message_from_region();
@@ -114,7 +149,8 @@ flowipc_message_set_correlation(struct flowipc_message *message,
  * @param timeout_ms limit for the receiver to make room, should all slots be
  *        under way.
  * @return 0; -EAGAIN, -ETIMEDOUT; -EPIPE; -EPROTO; -EINVAL it was received;
- * -EINTR; and for the first message from a region: -EMFILE, -EDQUOT, -ENOMEM.
+ * -EINTR; for the first message from a region: -EMFILE, -EDQUOT, -ENOMEM; with
+ * descriptors: -EMFILE as many are under way as this user may have open.
  *
  * One system call at most, and only if the peer sleeps. Since 0.1.
  */
