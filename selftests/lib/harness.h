@@ -12,6 +12,9 @@
  *   FLOWIPC_TEST_SLOW   how many times slower than hardware this machine is;
  *                       loops become shorter and limits longer. Default 1.
  *   FLOWIPC_TEST_SEED   seed of whatever is random; printed by such tests
+ *   FLOWIPC_TEST_WORDS, FLOWIPC_TEST_KILLS, FLOWIPC_TEST_SOAK
+ *                       how much of scribble, storm and soak: 10000000 words,
+ *                       10000 kills and 600 seconds are a thorough test
  */
 #ifndef FLOWIPC_SELFTESTS_HARNESS_H
 #define FLOWIPC_SELFTESTS_HARNESS_H

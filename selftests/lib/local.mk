@@ -26,6 +26,7 @@ lib_tests = \
 	selftests/lib/stream \
 	selftests/lib/death \
 	selftests/lib/storm \
+	selftests/lib/soak \
 	selftests/lib/hostile \
 	selftests/lib/scribble \
 	selftests/lib/meddling
@@ -134,6 +135,10 @@ selftests_lib_death_LDADD = $(lib_tests_libs)
 selftests_lib_storm_SOURCES = selftests/lib/storm.c
 selftests_lib_storm_CFLAGS = $(lib_tests_cflags)
 selftests_lib_storm_LDADD = $(lib_tests_libs)
+
+selftests_lib_soak_SOURCES = selftests/lib/soak.c
+selftests_lib_soak_CFLAGS = $(lib_tests_cflags)
+selftests_lib_soak_LDADD = $(lib_tests_libs)
 
 selftests_lib_hostile_SOURCES = selftests/lib/hostile.c
 selftests_lib_hostile_CFLAGS = $(lib_tests_cflags)
