@@ -48,6 +48,12 @@ int flowipc__channel_options_read(struct flowipc_channel_opts *known,
 		return flowipc__fail(
 			-EINVAL, "channel options: there is no wait mode %d",
 			(int)known->wait_mode);
+	if (known->when_full < FLOWIPC_FULL_WAIT ||
+	    known->when_full > FLOWIPC_FULL_DISCONNECT)
+		return flowipc__fail(
+			-EINVAL,
+			"channel options: there is no %d for when_full",
+			(int)known->when_full);
 	if (!known->payload_bytes)
 		known->payload_bytes = PAYLOAD_DEFAULT;
 	if (!flowipc__outbox_size(known->slots, known->payload_bytes))
@@ -171,6 +177,7 @@ int flowipc__channel_create(struct flowipc_session *session,
 {
 	uint64_t size = flowipc__outbox_size(opts->slots, opts->payload_bytes);
 	struct flowipc_channel *new;
+	uint32_t flags = 0;
 	int err;
 
 	new = aligned_alloc(FLOWIPC__LINE_PAIR, sizeof(*new));
@@ -185,6 +192,7 @@ int flowipc__channel_create(struct flowipc_session *session,
 	new->sender.lane.mode = opts->wait_mode;
 	new->receiver.lane.mode = opts->wait_mode;
 	new->receiver.lane.polled = opts->wait_mode != FLOWIPC_WAIT_SPIN;
+	new->sender.when_full = opts->when_full;
 	new->sender.max_message_bytes = opts->max_message_bytes;
 	flowipc__session_get(session);
 
@@ -196,9 +204,12 @@ int flowipc__channel_create(struct flowipc_session *session,
 		flowipc__channel_free(new);
 		return err;
 	}
+	if (flowipc__fence_can_be_remote())
+		flags |= OUTBOX_REMOTE_FENCE;
+	if (opts->when_full == FLOWIPC_FULL_DROP_OLDEST)
+		flags |= OUTBOX_DROPS;
 	flowipc__outbox_format(&new->mine, &new->region->mapping, opts->slots,
-			       opts->payload_bytes,
-			       flowipc__fence_can_be_remote());
+			       opts->payload_bytes, flags);
 	err = flowipc__chunks_init(&new->sender.chunks, new->mine.payload,
 				   opts->payload_bytes,
 				   opts->payload_max_bytes);

@@ -48,6 +48,7 @@ struct loan {
 	struct piece piece;
 	struct flowipc_region *region;
 	uint64_t bytes; /* that the peer reads, once sent */
+	uint64_t position; /* of the message, once sent */
 	uint64_t apart; /* of own_region, if there was room, but in pieces */
 };
 
@@ -64,7 +65,11 @@ struct view {
 struct sender {
 	struct lane lane;
 	uint64_t position;
+	uint64_t oldest; /* neither consumed, as last seen, nor dropped */
 	uint64_t consumed; /* by the peer, as last seen */
+	enum flowipc_when_full when_full;
+	uint64_t contested; /* 1 + a position, see drop.c; 0: none */
+	uint64_t dropped;
 	uint64_t released; /* releases of the peer that were taken note of */
 	uint32_t lent; /* loans in state LOAN_SENT */
 	uint64_t lent_bytes;
@@ -93,6 +98,7 @@ struct receiver {
 	struct view views[FLOWIPC__CHUNKS];
 	uint32_t withdrawals; /* of the courier's, that were taken note of */
 	struct flowipc_message *kept; /* received, but did not fit the buffer */
+	uint64_t missed; /* messages that the peer has dropped */
 	int owed; /* an error behind what the last batch had */
 	struct flowipc_message *unused;
 	uint32_t held;
@@ -126,6 +132,24 @@ int flowipc__sender_error(struct flowipc_channel *channel);
 /* Wait for the peer, as flowipc__lane_wait(), for something to send with. */
 int flowipc__sender_wait(struct flowipc_channel *channel, lane_ready_fn *ready,
 			 void *context, uint64_t deadline);
+
+/* See how far the peer has come. -EPROTO. */
+int flowipc__consumed_look(struct flowipc_channel *channel);
+
+static inline bool flowipc__sender_drops(const struct sender *sender)
+{
+	return sender->when_full == FLOWIPC_FULL_DROP_OLDEST;
+}
+
+/*
+ * drop.c: drop the oldest message that the peer has not received. 1: done, or
+ * there is room without; 0: none can be dropped now; -EPROTO.
+ */
+int flowipc__oldest_drop(struct flowipc_channel *channel);
+/* Is there memory to be had by it? */
+bool flowipc__dropping_frees(const struct flowipc_channel *channel);
+/* The peer has passed the contested message. -EPROTO. */
+int flowipc__contest_settle(struct flowipc_channel *channel);
 
 /* We send no more, and the peer can see it. */
 void flowipc__sender_end(struct flowipc_channel *channel);
@@ -177,6 +201,9 @@ int flowipc__loan_take(struct sender *sender, uint32_t *loan);
 bool flowipc__loan_is_there(const struct sender *sender);
 void flowipc__loan_sent(struct sender *sender, uint32_t loan, uint64_t bytes);
 void flowipc__loan_give(struct sender *sender, uint32_t loan);
+/* The message at @position, which nobody will receive, was dropped. -EPROTO. */
+int flowipc__loan_drop(struct flowipc_channel *channel, uint32_t loan,
+		       uint64_t position);
 int flowipc__loans_reclaim(struct flowipc_channel *channel);
 /* Reclaim, and give up the memory that was not used for a while. */
 int flowipc__loans_tidy(struct flowipc_channel *channel);

@@ -51,7 +51,7 @@ void flowipc__courier_close(struct courier *courier);
  */
 int flowipc__courier_share(struct courier *courier,
 			   struct flowipc_region *region, uint32_t *number);
-/* Nothing was sent from it after all. */
+/* A message that was to be sent from it, or was, will not be received. */
 void flowipc__courier_unshare(struct courier *courier,
 			      struct flowipc_region *region);
 /* Wait until the peer has caught up. */

@@ -56,6 +56,8 @@ const char *flowipc_strerror(int error)
 		return "a live server has this name";
 	case -EAGAIN:
 		return "would have to wait";
+	case -ECONNABORTED:
+		return "the peer was too slow";
 	case -ECONNREFUSED:
 		return "refused, or no server of that name";
 	case -EDQUOT:

@@ -61,10 +61,9 @@ static bool lending_is_fragmented(const struct lending *lending)
 	return used <= limit && limit - used >= lending->bytes;
 }
 
-/* 1: something is taken, or there is another way than to wait. */
-static int lending_ready(void *context)
+/* 1: something is taken, or there is another way than to wait or to drop. */
+static int lending_look(struct lending *lending)
 {
-	struct lending *lending = context;
 	int err = lending_try(lending, false);
 
 	if (err == -EAGAIN) {
@@ -77,6 +76,24 @@ static int lending_ready(void *context)
 	return lending->bytes &&
 	       flowipc__loan_is_there(&lending->channel->sender) &&
 	       (lending_can_grow(lending) || lending_is_fragmented(lending));
+}
+
+static int lending_ready(void *context)
+{
+	struct lending *lending = context;
+	struct flowipc_channel *channel = lending->channel;
+	int err = lending_look(lending);
+
+	while (!err && flowipc__sender_drops(&channel->sender)) {
+		err = flowipc__consumed_look(channel);
+		if (err || !flowipc__dropping_frees(channel))
+			return err;
+		err = flowipc__oldest_drop(channel);
+		if (err <= 0)
+			return err;
+		err = lending_look(lending);
+	}
+	return err;
 }
 
 static int lending_grow(struct lending *lending)

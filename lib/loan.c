@@ -78,6 +78,7 @@ void flowipc__loan_sent(struct sender *sender, uint32_t index, uint64_t bytes)
 
 	loan->state = LOAN_SENT;
 	loan->bytes = bytes;
+	loan->position = sender->position;
 	sender->lent++;
 	sender->lent_bytes += bytes;
 	if (loan->region)
@@ -120,6 +121,30 @@ void flowipc__loan_give(struct sender *sender, uint32_t index)
 	*loan = (struct loan){.state = LOAN_UNUSED,
 			      .next = sender->unused_loan};
 	sender->unused_loan = index;
+}
+
+int flowipc__loan_drop(struct flowipc_channel *channel, uint32_t index,
+		       uint64_t position)
+{
+	struct sender *sender = &channel->sender;
+	struct loan *loan = &sender->loans[index % FLOWIPC__LOANS];
+	struct chunk *chunk = &sender->chunks.list[loan->piece.chunk];
+
+	/* It may be another message's by now. */
+	if (index >= FLOWIPC__LOANS || loan->state != LOAN_SENT ||
+	    loan->position != position)
+		return flowipc__channel_break(
+			channel,
+			flowipc__fail(
+				-EPROTO,
+				"the peer released a message that it has not received"));
+	/* The peer keeps memory until it has received as many as were sent. */
+	if (!loan->in_payload)
+		flowipc__courier_unshare(channel->courier, loan->region);
+	else if (chunk->region)
+		chunk->messages--;
+	flowipc__loan_give(sender, index);
+	return 0;
 }
 
 int flowipc__loans_reclaim(struct flowipc_channel *channel)

@@ -27,6 +27,7 @@ lib_libflowipc_la_SOURCES = \
 	lib/control.h \
 	lib/courier.c \
 	lib/courier.h \
+	lib/drop.c \
 	lib/error.c \
 	lib/error.h \
 	lib/fds.c \

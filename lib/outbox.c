@@ -54,17 +54,18 @@ static void outbox_locate(struct outbox *outbox, const struct mapping *mapping,
 		.payload = base + header->payload_offset,
 		.payload_bytes = header->payload_bytes,
 		.remote_fence = header->flags & OUTBOX_REMOTE_FENCE,
+		.drops = header->flags & OUTBOX_DROPS,
 	};
 }
 
 void flowipc__outbox_format(struct outbox *outbox,
 			    const struct mapping *mapping, uint32_t slots,
-			    uint64_t payload_bytes, bool remote_fence)
+			    uint64_t payload_bytes, uint32_t flags)
 {
 	struct outbox_header header = {
 		.magic = OUTBOX_MAGIC,
 		.version = OUTBOX_VERSION,
-		.flags = remote_fence ? OUTBOX_REMOTE_FENCE : 0,
+		.flags = flags,
 		.slots = slots,
 		.releases = FLOWIPC__LOANS,
 		.releases_offset = RELEASES_OFFSET,

@@ -10,7 +10,8 @@
  *   [ cursor:   how far the owner has consumed the PEER's slots,
  *               and how many messages of the PEER it has released          ]
  *   [ bells:    "I sleep": one word for each thing the owner waits for     ]
- *   [ span:     where the owner's messages end, once it sends no more      ]
+ *   [ span:     where the owner's messages begin and end: what it drops,
+ *               and whether it sends more                                 ]
  *   [ releases: ring of the loans of the PEER that the owner gave back     ]
  *   [ slots:    ring of messages, written by the owner                     ]
  *   [ payload:  what larger messages of the owner consist of: the first
@@ -86,10 +87,15 @@ struct outbox_header {
 /* outbox_header.flags */
 #define OUTBOX_REMOTE_FENCE \
 	(1U << 0) /* the owner has a remote fence, fence.h */
+#define OUTBOX_DROPS (1U << 1) /* the owner drops messages, drop.c */
 
 struct outbox_cursor {
 	_Atomic uint64_t consumed;
 	_Atomic uint64_t released;
+	/* If the PEER drops: 1 + the position that is being taken, */
+	_Atomic uint64_t taking;
+	/* and the last outbox_span.first that made the owner skip messages. */
+	_Atomic uint64_t skipped;
 };
 
 /* 0: awake. Else the number of this sleep: whoever sees it rings once for it. */
@@ -100,8 +106,12 @@ struct outbox_bells {
 
 /* Of the owner's messages. */
 struct outbox_span {
-	/* 0: more may come. Else 1 + the position at which there is none. */
+	/* Those at positions before this one were dropped, if not consumed. */
+	_Atomic uint64_t first;
+	/* 0: more may come. Else 1 + the position at which there is none, */
 	_Atomic uint64_t end;
+	/* though there should be, if this is not 0: the peer was too slow. */
+	_Atomic uint64_t cut;
 };
 
 /* One outbox, ours or the peer's: where things are, all checked. */
@@ -116,6 +126,7 @@ struct outbox {
 	unsigned char *payload;
 	uint64_t payload_bytes;
 	bool remote_fence;
+	bool drops;
 };
 
 /* Bytes of an outbox; 0 if that is too many. */
@@ -124,7 +135,7 @@ uint64_t flowipc__outbox_size(uint32_t slots, uint64_t payload_bytes);
 /* Lay out an outbox of ours in zeroed memory of that size. */
 void flowipc__outbox_format(struct outbox *outbox,
 			    const struct mapping *mapping, uint32_t slots,
-			    uint64_t payload_bytes, bool remote_fence);
+			    uint64_t payload_bytes, uint32_t flags);
 
 /* Find one's way in an outbox of the peer. -EPROTO if it makes no sense. */
 int flowipc__outbox_open(struct outbox *outbox, const struct mapping *mapping);

@@ -26,6 +26,57 @@ static int protocol_error(struct flowipc_channel *channel, const char *what)
 		channel, flowipc__fail(-EPROTO, "the peer sent %s", what));
 }
 
+/* The slots are read: the sender may use them again. */
+static void slots_consumed(struct flowipc_channel *channel)
+{
+	struct receiver *receiver = &channel->receiver;
+
+	/* Pairs with the load in slot_ready(). */
+	atomic_store_explicit(&channel->mine.cursor->consumed,
+			      receiver->position, memory_order_release);
+	flowipc__lane_ring(&receiver->lane);
+}
+
+/* Go past what the peer has dropped. True if there was something. */
+static bool messages_skip(struct flowipc_channel *channel)
+{
+	struct receiver *receiver = &channel->receiver;
+	uint64_t first;
+
+	if (!receiver->lane.theirs.drops)
+		return false;
+	/* Pairs with the store in flowipc__oldest_drop(). */
+	first = atomic_load_explicit(&receiver->lane.theirs.span->first,
+				     memory_order_acquire);
+	if (first <= receiver->position)
+		return false;
+	receiver->missed += first - receiver->position;
+	receiver->position = first;
+	atomic_store_explicit(&channel->mine.cursor->skipped, first,
+			      memory_order_relaxed);
+	slots_consumed(channel);
+	return true;
+}
+
+/* Is the next message there, and not dropped while we take it? */
+static bool message_claim(struct flowipc_channel *channel)
+{
+	struct receiver *receiver = &channel->receiver;
+
+	while (slot_arrived(channel)) {
+		if (!receiver->lane.theirs.drops)
+			return true;
+		atomic_store_explicit(&channel->mine.cursor->taking,
+				      receiver->position + 1,
+				      memory_order_release);
+		/* Pairs with the fence in flowipc__oldest_drop(). */
+		flowipc__fence_full();
+		if (!messages_skip(channel))
+			return true;
+	}
+	return false;
+}
+
 /* 1 the peer has said that it sends no more than what was received; 0; -EPROTO */
 static int stream_ended(struct flowipc_channel *channel)
 {
@@ -47,6 +98,7 @@ static int message_arrived(void *context)
 {
 	int ended;
 
+	messages_skip(context);
 	if (slot_arrived(context))
 		return 1;
 	flowipc__views_collect(context);
@@ -54,20 +106,18 @@ static int message_arrived(void *context)
 	return ended > 0 ? -EPIPE : ended;
 }
 
-bool flowipc_channel_was_shut_down(struct flowipc_channel *channel)
+uint64_t flowipc_channel_missed(const struct flowipc_channel *channel)
 {
-	return !flowipc__channel_error(channel) && stream_ended(channel) > 0;
+	return channel->receiver.missed;
 }
 
-/* The slots are read: the sender may use them again. */
-static void slots_consumed(struct flowipc_channel *channel)
+bool flowipc_channel_was_shut_down(struct flowipc_channel *channel)
 {
-	struct receiver *receiver = &channel->receiver;
+	const struct outbox *theirs = &channel->receiver.lane.theirs;
 
-	/* Pairs with the load in slot_ready(). */
-	atomic_store_explicit(&channel->mine.cursor->consumed,
-			      receiver->position, memory_order_release);
-	flowipc__lane_ring(&receiver->lane);
+	messages_skip(channel);
+	return !flowipc__channel_error(channel) && stream_ended(channel) > 0 &&
+	       !atomic_load_explicit(&theirs->span->cut, memory_order_relaxed);
 }
 
 static void payload_put(struct flowipc_message *message)
@@ -225,7 +275,8 @@ static int message_take(struct flowipc_channel *channel,
 	return 0;
 }
 
-static int message_wait(struct flowipc_channel *channel, int timeout_ms)
+static int message_wait(struct flowipc_channel *channel,
+			struct patience *patience)
 {
 	struct lane *lane = &channel->receiver.lane;
 	int err = message_arrived(channel);
@@ -234,7 +285,7 @@ static int message_wait(struct flowipc_channel *channel, int timeout_ms)
 		flowipc__lane_awake(lane);
 	else if (!err)
 		err = flowipc__lane_wait(lane, message_arrived, channel,
-					 flowipc__deadline(timeout_ms));
+					 flowipc__patience_deadline(patience));
 	return err < 0 ? err : 0;
 }
 
@@ -243,7 +294,8 @@ int flowipc_message_receive_batch(struct flowipc_channel *channel,
 				  size_t count, int timeout_ms)
 {
 	struct receiver *receiver = &channel->receiver;
-	uint64_t before = receiver->position;
+	struct patience patience = {.timeout_ms = timeout_ms};
+	uint64_t published;
 	int taken = 0, err;
 
 	if (count > INT_MAX)
@@ -258,15 +310,20 @@ int flowipc_message_receive_batch(struct flowipc_channel *channel,
 	receiver->owed = 0;
 	if (!err)
 		err = flowipc__channel_error(channel);
-	if (!err && !taken)
-		err = message_wait(channel, timeout_ms);
-	while (!err && (size_t)taken < count && slot_arrived(channel)) {
-		err = message_take(channel, &messages[taken]);
-		if (!err)
-			taken++;
-	}
-	if (receiver->position != before)
-		slots_consumed(channel);
+	do {
+		if (!err && !taken)
+			err = message_wait(channel, &patience);
+		published = receiver->position;
+		while (!err && (size_t)taken < count &&
+		       message_claim(channel)) {
+			err = message_take(channel, &messages[taken]);
+			if (!err)
+				taken++;
+		}
+		if (receiver->position != published)
+			slots_consumed(channel);
+		/* What had arrived may have been dropped before it was taken. */
+	} while (!err && !taken);
 	if (!taken)
 		return err;
 	/* It is told the next time, unless it is still so then. */
@@ -278,8 +335,8 @@ int flowipc_message_receive_batch(struct flowipc_channel *channel,
 int flowipc_message_receive(struct flowipc_channel *channel,
 			    struct flowipc_message **message, int timeout_ms)
 {
-	int got = flowipc_message_receive_batch(channel, message, 1,
-						timeout_ms);
+	int got =
+		flowipc_message_receive_batch(channel, message, 1, timeout_ms);
 
 	return got < 0 ? got : 0;
 }
@@ -292,7 +349,7 @@ void flowipc__messages_discard(struct flowipc_channel *channel)
 	struct flowipc_message *message;
 
 	while (budget-- && !flowipc__channel_error(channel) &&
-	       slot_arrived(channel)) {
+	       message_claim(channel)) {
 		message = flowipc__message_get(channel, &receiver->unused);
 		if (!message)
 			return;

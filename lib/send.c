@@ -9,12 +9,11 @@
 #include "error.h"
 #include "probes.h"
 
-static int slot_ready(void *context)
+int flowipc__consumed_look(struct flowipc_channel *channel)
 {
-	struct flowipc_channel *channel = context;
 	struct sender *sender = &channel->sender;
-	uint64_t slots = channel->mine.slot_mask + 1;
 	uint64_t consumed;
+	int err = 0;
 
 	/* Pairs with the store in slots_consumed(). */
 	consumed = atomic_load_explicit(&sender->lane.theirs.cursor->consumed,
@@ -26,18 +25,54 @@ static int slot_ready(void *context)
 				-EPROTO,
 				"the peer consumed more messages than were sent"));
 	sender->consumed = consumed;
-	return sender->position - consumed < slots;
+	if (sender->contested && consumed >= sender->contested)
+		err = flowipc__contest_settle(channel);
+	if (consumed > sender->oldest)
+		sender->oldest = consumed;
+	return err;
+}
+
+static int slot_ready(void *context)
+{
+	struct flowipc_channel *channel = context;
+	struct sender *sender = &channel->sender;
+	int err = flowipc__consumed_look(channel);
+
+	if (err)
+		return err;
+	if (sender->position - sender->oldest <= channel->mine.slot_mask)
+		return 1;
+	return flowipc__sender_drops(sender) ? flowipc__oldest_drop(channel) :
+					       0;
+}
+
+/* The peer gets what was sent up to now, and the end, but no more from us. */
+static int channel_disconnect(struct flowipc_channel *channel)
+{
+	atomic_store(&channel->broken, -ECONNABORTED);
+	atomic_store_explicit(&channel->mine.span->cut, 1,
+			      memory_order_relaxed);
+	flowipc__sender_end(channel);
+	flowipc__lane_ring(&channel->sender.lane);
+	return flowipc__fail(
+		-ECONNABORTED,
+		"the peer was too slow, the channel is at its end");
 }
 
 int flowipc__sender_wait(struct flowipc_channel *channel, lane_ready_fn *ready,
 			 void *context, uint64_t deadline)
 {
 	struct sender *sender = &channel->sender;
+	int err;
 
 	/* A peer that sleeps would wait for us, and we for it. */
 	if (sender->corked)
 		flowipc__lane_ring(&sender->lane);
-	return flowipc__lane_wait(&sender->lane, ready, context, deadline);
+	err = flowipc__lane_wait(&sender->lane, ready, context, deadline);
+	if ((err == -EAGAIN || err == -ETIMEDOUT) &&
+	    sender->when_full == FLOWIPC_FULL_DISCONNECT)
+		err = channel_disconnect(channel);
+	return err;
 }
 
 static int slot_wait(struct flowipc_channel *channel, struct patience *patience)
@@ -45,7 +80,7 @@ static int slot_wait(struct flowipc_channel *channel, struct patience *patience)
 	struct sender *sender = &channel->sender;
 	int err;
 
-	if (sender->position - sender->consumed <= channel->mine.slot_mask)
+	if (sender->position - sender->oldest <= channel->mine.slot_mask)
 		return 0;
 	err = slot_ready(channel);
 	if (err)

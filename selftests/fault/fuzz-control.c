@@ -212,7 +212,7 @@ static void enemy_start(struct enemy *enemy)
 	MUST(base != MAP_FAILED);
 	flowipc__outbox_format(&enemy->outbox,
 			       &(struct mapping){ .base = base, .size = size },
-			       OUTBOX_SLOTS, OUTBOX_PAYLOAD, false);
+			       OUTBOX_SLOTS, OUTBOX_PAYLOAD, 0);
 	enemy->region_fd = memfd_of(4096, true);
 	enemy->other_fds[0] = memfd_of(4096, false);
 	enemy->other_fds[1] = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -244,7 +244,7 @@ static void death_after_the_end(void **state)
 }
 
 /* The word that says where the messages end, in the memory of its owner. */
-enum { END_AT = 3 * FLOWIPC__LINE_PAIR };
+enum { END_AT = 3 * FLOWIPC__LINE_PAIR + offsetof(struct outbox_span, end) };
 
 static void lie_about_the_end(struct link *far, void *arg)
 {

@@ -20,6 +20,7 @@ lib_tests = \
 	selftests/lib/memory \
 	selftests/lib/descriptors \
 	selftests/lib/flow \
+	selftests/lib/full \
 	selftests/lib/ending \
 	selftests/lib/batch \
 	selftests/lib/forked \
@@ -119,6 +120,11 @@ selftests_lib_ending_LDADD = $(lib_tests_libs)
 selftests_lib_batch_SOURCES = selftests/lib/batch.c
 selftests_lib_batch_CFLAGS = $(lib_tests_cflags)
 selftests_lib_batch_LDADD = $(lib_tests_libs)
+
+selftests_lib_full_SOURCES = selftests/lib/full.c
+selftests_lib_full_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/lib
+selftests_lib_full_CFLAGS = $(lib_tests_cflags)
+selftests_lib_full_LDADD = $(lib_tests_libs)
 
 selftests_lib_forked_SOURCES = selftests/lib/forked.c
 selftests_lib_forked_CFLAGS = $(lib_tests_cflags)

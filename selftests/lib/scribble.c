@@ -191,7 +191,9 @@ static int one_session(struct flowipc_server *server, struct victim *victim)
 	err = flowipc_channel_accept(session, FLOWIPC_OPTS(channel,
 			.wait_mode = test_random_below(&victim->random, 3),
 			.slots = 2u << test_random_below(&victim->random, 8),
-			.payload_bytes = 100000),
+			.payload_bytes = 100000,
+			/* wait, or drop */
+			.when_full = test_random_below(&victim->random, 2)),
 			test_ms(10000), &victim->channel);
 	gives_one_of(err, 0, -EPIPE, -EPROTO);
 	if (!err) {

@@ -399,7 +399,8 @@ static void attack(struct attacker *attacker)
 	ok(flowipc_channel_open(session, FLOWIPC_OPTS(channel,
 			.slots = 2u << test_random_below(random, 8),
 			.payload_bytes = 1u << (12 +
-					test_random_below(random, 10))),
+					test_random_below(random, 10)),
+			.when_full = test_random_below(random, 2)),
 			test_ms(10000), &attacker->channel));
 	if (attacker_look(attacker, before, count)) {
 		switch (test_random_below(random, 8)) {

@@ -45,6 +45,24 @@ enum flowipc_wait_mode {
 	FLOWIPC_WAIT_SLEEP = 2,
 };
 
+/** What a side does that makes or sends a message and finds no room. */
+enum flowipc_when_full {
+	/** Wait for the receiver, up to the timeout of the call. */
+	FLOWIPC_FULL_WAIT = 0,
+	/**
+	 * Drop the oldest message that the receiver has not received, as often
+	 * as it takes, and do not wait. What was received is not touched: a
+	 * receiver that holds all payload memory is waited for.
+	 */
+	FLOWIPC_FULL_DROP_OLDEST = 1,
+	/**
+	 * Wait up to the timeout, then end the channel: this call and all
+	 * later ones give -ECONNABORTED. The receiver gets what was sent, then
+	 * -EPIPE, and flowipc_channel_was_shut_down() stays false.
+	 */
+	FLOWIPC_FULL_DISCONNECT = 2,
+};
+
 /** Options of flowipc_channel_open() and flowipc_channel_accept(). */
 struct flowipc_channel_opts {
 	size_t sz;
@@ -71,6 +89,8 @@ struct flowipc_channel_opts {
 	 * one; so does one for which there is room, but not in one piece.
 	 */
 	uint64_t payload_max_bytes;
+	/** What to do when there is no room for a message of this side. */
+	enum flowipc_when_full when_full;
 };
 
 /**
@@ -164,6 +184,24 @@ struct flowipc_channel_memory {
  */
 FLOWIPC_API int flowipc_channel_memory(struct flowipc_channel *channel,
 				       struct flowipc_channel_memory *memory);
+
+/**
+ * @brief How many messages this side has dropped after sending them, by
+ * FLOWIPC_FULL_DROP_OLDEST.
+ *
+ * Belongs to the sending thread. Since 0.1.
+ */
+FLOWIPC_API uint64_t
+flowipc_channel_dropped(const struct flowipc_channel *channel);
+
+/**
+ * @brief How many messages this side has missed because the peer dropped them.
+ * They are counted when the next one behind them is waited for.
+ *
+ * Belongs to the receiving thread. Since 0.1.
+ */
+FLOWIPC_API uint64_t
+flowipc_channel_missed(const struct flowipc_channel *channel);
 
 /**
  * @brief Do not wake the peer for each message that is sent from now on, but

@@ -12,7 +12,8 @@
  * With copying: flowipc_send() and flowipc_receive() on plain buffers.
  *
  * Both kinds can be mixed on one channel. Messages arrive in order, whole and
- * once. For who may call what at the same time see channel.h.
+ * once, but for those that the sender has dropped because it was told to (enum
+ * flowipc_when_full). For who may call what at the same time see channel.h.
  *
  * A received message lies in memory that the sender owns. A sender that breaks
  * the rules can change it while it is being read: whoever does not trust the
@@ -38,7 +39,8 @@ struct flowipc_message;
  * @param message set to the message: hand it to flowipc_message_send(), or
  *        give it up with flowipc_message_release().
  * @return 0; -EMSGSIZE larger than max_message_bytes; -EAGAIN, -ETIMEDOUT no
- * space; -EPIPE; -EPROTO; -ENOMEM; -EDQUOT; -EMFILE; -EINTR.
+ * space; -ECONNABORTED see enum flowipc_when_full; -EPIPE; -EPROTO; -ENOMEM;
+ * -EDQUOT; -EMFILE; -EINTR.
  *
  * The contents are undefined. Belongs to the sending thread. Since 0.1.
  */
@@ -148,9 +150,10 @@ FLOWIPC_API int flowipc_message_take_fd(struct flowipc_message *message,
  *        again, or flowipc_message_release() it.
  * @param timeout_ms limit for the receiver to make room, should all slots be
  *        under way.
- * @return 0; -EAGAIN, -ETIMEDOUT; -EPIPE; -EPROTO; -EINVAL it was received;
- * -EINTR; for the first message from a region: -EMFILE, -EDQUOT, -ENOMEM; with
- * descriptors: -EMFILE as many are under way as this user may have open.
+ * @return 0; -EAGAIN, -ETIMEDOUT; -ECONNABORTED see enum flowipc_when_full;
+ * -EPIPE; -EPROTO; -EINVAL it was received; -EINTR; for the first message from
+ * a region: -EMFILE, -EDQUOT, -ENOMEM; with descriptors: -EMFILE as many are
+ * under way as this user may have open.
  *
  * One system call at most, and only if the peer sleeps. Since 0.1.
  */

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Dropping the oldest message that the peer has not received, to make room.
+ *
+ * Each side writes its own outbox only, so there is no word on which both could
+ * agree with one atomic step. Instead each announces what it is about to do,
+ * fences, and looks at what the other has announced:
+ *
+ *   sender:   first = p + 1; fence; is the peer taking p, or beyond it?
+ *   receiver: taking = p + 1; fence; is first still not beyond p?
+ *
+ * At least one of them sees the other. A receiver that sees the sender skips the
+ * message. A sender that does not see the receiver has dropped it. A sender that
+ * does see the receiver cannot tell what the receiver has seen: the message is
+ * contested until the receiver says, in consumed, that it is past it, and in
+ * skipped, in which way. No other message is dropped before that, so one word is
+ * enough. The peer passes from taking to consumed without waiting for anything;
+ * should it be stopped just there, there is no room, as if nothing were dropped.
+ */
+#include <errno.h>
+#include <sched.h>
+
+#include "channel.h"
+
+/* How often a peer that is taking a message is given the processor. */
+#define CONTEST_YIELDS 100
+
+static int position_dropped(struct flowipc_channel *channel, uint64_t position)
+{
+	const struct slot *slot =
+		&channel->mine.slots[position & channel->mine.slot_mask];
+
+	channel->sender.dropped++;
+	if (slot->kind == SLOT_INLINE)
+		return 0;
+	return flowipc__loan_drop(channel, slot->loan, position);
+}
+
+int flowipc__contest_settle(struct flowipc_channel *channel)
+{
+	struct sender *sender = &channel->sender;
+	const struct outbox_cursor *cursor = sender->lane.theirs.cursor;
+	uint64_t contested = sender->contested;
+
+	sender->contested = 0;
+	/* Ordered by the load of consumed, which is past the message. */
+	if (atomic_load_explicit(&cursor->skipped, memory_order_relaxed) !=
+	    contested)
+		return 0;
+	return position_dropped(channel, contested - 1);
+}
+
+int flowipc__oldest_drop(struct flowipc_channel *channel)
+{
+	struct sender *sender = &channel->sender;
+	uint64_t oldest = sender->oldest;
+	int i, err;
+
+	if (!sender->contested) {
+		if (oldest == sender->position)
+			return 0;
+		atomic_store_explicit(&channel->mine.span->first, oldest + 1,
+				      memory_order_release);
+		/* Pairs with the fence in message_claim(). */
+		flowipc__fence_full();
+		if (atomic_load_explicit(&sender->lane.theirs.cursor->taking,
+					 memory_order_acquire) <= oldest) {
+			sender->oldest = oldest + 1;
+			err = position_dropped(channel, oldest);
+			return err ? err : 1;
+		}
+		sender->contested = oldest + 1;
+	}
+	for (i = 0; i < CONTEST_YIELDS; i++) {
+		err = flowipc__consumed_look(channel);
+		if (err)
+			return err;
+		if (!sender->contested)
+			return 1;
+		sched_yield();
+	}
+	return 0;
+}
+
+bool flowipc__dropping_frees(const struct flowipc_channel *channel)
+{
+	const struct sender *sender = &channel->sender;
+	uint64_t position;
+
+	for (position = sender->oldest; position != sender->position;
+	     position++) {
+		if (channel->mine.slots[position & channel->mine.slot_mask]
+			    .kind != SLOT_INLINE)
+			return true;
+	}
+	return false;
+}
+
+uint64_t flowipc_channel_dropped(const struct flowipc_channel *channel)
+{
+	return channel->sender.dropped;
+}
