@@ -39,8 +39,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MUST(condition)							\
 	do {								\
 		if (!(condition)) {					\
-			fprintf(stderr, "%s:%d: not so: %s (errno %d)\n",\
-				__FILE__, __LINE__, #condition, errno);	\
+			fprintf(stderr, "%s:%d: not so: %s (%s)\n",	\
+				__FILE__, __LINE__, #condition,		\
+				flowipc_last_error());				\
 			abort();					\
 		}							\
 	} while (0)
@@ -51,6 +52,8 @@ enum role {
 	SERVER, /* a server with a session */
 	CLIENT, /* a client with a session */
 	CONNECTOR, /* a client that connects to us */
+	ACCEPTOR, /* a server with a channel that we opened */
+	OPENER, /* a client with a channel that it opened */
 	ROLES,
 };
 
@@ -58,6 +61,7 @@ enum role {
 enum step {
 	STEP_CONTROL, /* a control packet */
 	STEP_PARCEL,
+	STEP_FDS, /* descriptors that go with a message */
 	STEP_CALL,
 	STEP_WRITE, /* a word of our outbox */
 	STEP_FORGE, /* a message in our outbox */
@@ -73,6 +77,7 @@ enum passed {
 	PASS_BELL_OF_SPACE,
 	PASS_REGION,
 	PASS_COURIER,
+	PASS_FDS,
 	PASS_UNSEALED,
 	PASS_DEV_NULL,
 	PASS_EPOLL,
@@ -84,6 +89,7 @@ enum call {
 	CALL_CHANNEL_ACCEPT,
 	CALL_CHANNEL_OPEN,
 	CALL_RECEIVE,
+	CALL_TAKE_FD,
 	CALL_SEND,
 	CALL_SEND_FROM_REGION,
 	CALL_RECLAIM,
@@ -111,6 +117,8 @@ struct enemy {
 	int bells[2];
 	int their_bells[2];
 	int their_courier;
+	int fds;
+	int their_fds;
 	int outbox_fd;
 	int region_fd;
 	int other_fds[3];
@@ -206,6 +214,9 @@ static void enemy_start(struct enemy *enemy)
 	MUST(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
 	enemy->courier = pair[0];
 	enemy->their_courier = pair[1];
+	MUST(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+	enemy->fds = pair[0];
+	enemy->their_fds = pair[1];
 	enemy->outbox_fd = memfd_of(size, true);
 	base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
 		    enemy->outbox_fd, 0);
@@ -224,7 +235,8 @@ static void enemy_end(struct enemy *enemy)
 	const int fds[] = {
 		enemy->control, enemy->courier, enemy->bells[0],
 		enemy->bells[1], enemy->their_bells[0], enemy->their_bells[1],
-		enemy->their_courier, enemy->outbox_fd, enemy->region_fd,
+		enemy->their_courier, enemy->fds, enemy->their_fds,
+		enemy->outbox_fd, enemy->region_fd,
 		enemy->other_fds[0], enemy->other_fds[1], enemy->other_fds[2],
 	};
 	size_t i;
@@ -248,6 +260,8 @@ static int enemy_fd(const struct enemy *enemy, uint64_t which)
 		return enemy->region_fd;
 	case PASS_COURIER:
 		return enemy->their_courier;
+	case PASS_FDS:
+		return enemy->their_fds;
 	case PASS_UNSEALED:
 		return enemy->other_fds[0];
 	case PASS_DEV_NULL:
@@ -303,6 +317,9 @@ static bool packet_step(struct input *input, struct enemy *enemy, int socket,
 /* As in courier.c, where it is nobody else's business. */
 enum { PARCEL_BYTES = 16 };
 
+/* As in fds.c: which message they are for. */
+enum { FDS_BYTES = 8 };
+
 static void write_step(struct input *input, struct enemy *enemy)
 {
 	uint64_t offset = take(input, 2) * 4 % enemy->outbox.mapping.size;
@@ -319,10 +336,12 @@ static void forge_step(struct input *input, struct enemy *enemy)
 	struct slot *slot = &enemy->outbox.slots[enemy->position++ %
 						 OUTBOX_SLOTS];
 
-	slot->kind = (uint32_t)take(input, 1);
+	slot->kind = (uint16_t)take(input, 1);
+	slot->fds = (uint16_t)take(input, 1);
 	slot->loan = (uint32_t)take(input, 2);
 	slot->size = take(input, 2);
 	slot->region = (uint32_t)take(input, 2);
+	slot->chunk = (uint32_t)take(input, 1);
 	slot->offset = take(input, 2);
 	atomic_store(&slot->sequence, enemy->position);
 }
@@ -382,6 +401,7 @@ static void channel_call(struct victim *victim, enum call call, uint64_t which)
 	static const char bytes[UINT8_MAX * 80];
 	struct flowipc_channel **channel = &victim->channels[which % CHANNELS];
 	struct flowipc_message *message;
+	int fd;
 
 	if (!*channel)
 		return;
@@ -389,6 +409,14 @@ static void channel_call(struct victim *victim, enum call call, uint64_t which)
 	case CALL_RECEIVE:
 		if (!fine(flowipc_message_receive(*channel, &message, 0)))
 			message_read(victim, message, which);
+		break;
+	case CALL_TAKE_FD:
+		message = victim->held[which % HELD];
+		if (!message || !flowipc_message_fd_count(message))
+			break;
+		fd = flowipc_message_take_fd(message, 0);
+		if (fd >= 0)
+			close(fd);
 		break;
 	case CALL_SEND:
 		fine(flowipc_send(*channel, bytes, which * 80, 0));
@@ -409,28 +437,34 @@ static void channel_call(struct victim *victim, enum call call, uint64_t which)
 	}
 }
 
+static void channel_begin(struct victim *victim,
+			  struct flowipc_channel **channel, bool opens)
+{
+	const struct flowipc_channel_opts *opts = FLOWIPC_OPTS(channel,
+			.slots = 4, .payload_bytes = 8192,
+			.wait_mode = FLOWIPC_WAIT_SLEEP);
+
+	if (!fine(opens ? flowipc_channel_open(victim->session, opts, 1,
+					       channel) :
+			  flowipc_channel_accept(victim->session, opts, 0,
+						 channel)))
+		reached.channels++;
+}
+
 static void call_step(struct input *input, struct victim *victim)
 {
 	enum call call = take(input, 1) % CALLS;
 	uint64_t which = take(input, 1);
 	struct flowipc_channel **channel = &victim->channels[which % CHANNELS];
-	const struct flowipc_channel_opts *opts = FLOWIPC_OPTS(channel,
-			.slots = 4, .payload_bytes = 8192,
-			.wait_mode = FLOWIPC_WAIT_SLEEP);
 
 	if (call == CALL_ACCEPT) {
 		if (!victim->session &&
 		    !fine(flowipc_accept(server, 0, &victim->session)))
 			reached.sessions++;
 	} else if (call == CALL_CHANNEL_ACCEPT || call == CALL_CHANNEL_OPEN) {
-		if (!victim->session || *channel)
-			return;
-		if (!fine(call == CALL_CHANNEL_ACCEPT ?
-			  flowipc_channel_accept(victim->session, opts, 0,
-						 channel) :
-			  flowipc_channel_open(victim->session, opts, 1,
-					       channel)))
-			reached.channels++;
+		if (victim->session && !*channel)
+			channel_begin(victim, channel,
+				      call == CALL_CHANNEL_OPEN);
 	} else {
 		channel_call(victim, call, which);
 	}
@@ -467,6 +501,49 @@ static void *connector(void *arg)
 	return NULL;
 }
 
+/*
+ * What the library says: with a welcome comes our end of the courier's socket,
+ * and with an open our ends of the channel's.
+ */
+static void hear(struct enemy *enemy)
+{
+	int fds[FLOWIPC__PACKET_FDS];
+	struct control packet;
+	unsigned int count;
+
+	while (!flowipc__control_receive(enemy->control, &packet, fds,
+					 &count)) {
+		if (packet.kind == CONTROL_WELCOME && count == 1)
+			MUST(dup3(fds[0], enemy->courier, O_CLOEXEC) >= 0);
+		if (packet.kind == CONTROL_OPEN && count == 4) {
+			MUST(dup3(fds[1], enemy->bells[0], O_CLOEXEC) >= 0);
+			MUST(dup3(fds[2], enemy->bells[1], O_CLOEXEC) >= 0);
+			MUST(dup3(fds[3], enemy->fds, O_CLOEXEC) >= 0);
+		}
+		flowipc__close_all(fds, count);
+	}
+}
+
+/* And a channel, as if they had agreed on it. */
+static void channel_make(struct enemy *enemy, struct victim *victim,
+			 bool client)
+{
+	const int fds[] = {
+		enemy->outbox_fd, enemy->their_bells[0], enemy->their_bells[1],
+		enemy->their_fds,
+	};
+	struct control packet = {
+		.magic = FLOWIPC__CONTROL_MAGIC, .channel = 1,
+		.kind = client ? CONTROL_ACCEPT : CONTROL_OPEN,
+	};
+
+	MUST(packet_send(enemy->control, &packet, sizeof(packet), fds,
+			 client ? 1 : 4));
+	channel_begin(victim, &victim->channels[0], client);
+	MUST(victim->channels[0]);
+	hear(enemy);
+}
+
 /* The library connects, and the next of the input is what we answer. */
 static void answer(struct input *input, struct enemy *enemy,
 		   struct victim *victim)
@@ -492,21 +569,6 @@ static void knock(struct enemy *enemy)
 		      sizeof(server_address)));
 }
 
-/* With the server's answer comes our end of the courier's socket. */
-static void welcome_hear(struct enemy *enemy)
-{
-	int fds[FLOWIPC__PACKET_FDS];
-	struct control packet;
-	unsigned int count;
-
-	if (flowipc__packet_receive(enemy->control, &packet, sizeof(packet),
-				    fds, &count))
-		return;
-	if (packet.kind == CONTROL_WELCOME && count == 1)
-		MUST(dup3(fds[0], enemy->courier, O_CLOEXEC) >= 0);
-	flowipc__close_all(fds, count);
-}
-
 /* What the server knows of guests that hung up goes with this. */
 static void server_clear(void)
 {
@@ -519,8 +581,6 @@ static void server_clear(void)
 static void step(struct input *input, struct enemy *enemy,
 		 struct victim *victim)
 {
-	bool had_session = victim->session;
-
 	switch (take(input, 1) % STEPS) {
 	case STEP_CONTROL:
 		packet_step(input, enemy, enemy->control,
@@ -529,8 +589,12 @@ static void step(struct input *input, struct enemy *enemy,
 	case STEP_PARCEL:
 		packet_step(input, enemy, enemy->courier, PARCEL_BYTES, false);
 		break;
+	case STEP_FDS:
+		packet_step(input, enemy, enemy->fds, FDS_BYTES, false);
+		break;
 	case STEP_CALL:
 		call_step(input, victim);
+		hear(enemy);
 		break;
 	case STEP_WRITE:
 		write_step(input, enemy);
@@ -545,8 +609,6 @@ static void step(struct input *input, struct enemy *enemy,
 	default:
 		hang_up_step(input, enemy);
 	}
-	if (!had_session && victim->session)
-		welcome_hear(enemy);
 }
 
 /* It becomes another one when a descriptor is left open. */
@@ -578,7 +640,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		answer(&input, &enemy, &victim);
 		break;
 	default:
-		session_make(&enemy, &victim, role == CLIENT);
+		session_make(&enemy, &victim,
+			     role == CLIENT || role == OPENER);
+		if (role == ACCEPTOR || role == OPENER)
+			channel_make(&enemy, &victim, role == OPENER);
 	}
 	while (input.left && steps--)
 		step(&input, &enemy, &victim);
@@ -644,36 +709,46 @@ static void put_call(struct seed *seed, enum call call, unsigned int which)
 }
 
 static void put_message(struct seed *seed, enum slot_kind kind, uint64_t size,
-			uint32_t region)
+			uint32_t region, uint32_t chunk, unsigned int fds)
 {
 	put(seed, STEP_FORGE, 1);
 	put(seed, kind, 1);
+	put(seed, fds, 1);
 	put(seed, 0, 2);
 	put(seed, size, 2);
 	put(seed, region, 2);
+	put(seed, chunk, 1);
 	put(seed, 0, 2);
 	put(seed, STEP_RING, 1);
 	put(seed, 0, 1);
 	put_call(seed, CALL_RECEIVE, 0);
 }
 
-static void put_channel(struct seed *seed, bool opens)
+static void put_channel(struct seed *seed, enum role role)
 {
-	put(seed, STEP_CONTROL, 1);
-	if (opens) {
+	if (role != ACCEPTOR && role != OPENER)
+		put(seed, STEP_CONTROL, 1);
+	if (role == CLIENT) {
 		/* The library opens; its first channel as a client is 1. */
 		put_control(seed, (struct control){
 				.kind = CONTROL_ACCEPT, .channel = 1 }, "0");
 		put_call(seed, CALL_CHANNEL_OPEN, 0);
-	} else {
+	} else if (role < ACCEPTOR) {
 		put_control(seed, (struct control){
-				.kind = CONTROL_OPEN, .channel = 1 }, "012");
+				.kind = CONTROL_OPEN, .channel = 1 }, "0125");
 		put_call(seed, CALL_CHANNEL_ACCEPT, 0);
 	}
-	put_message(seed, SLOT_INLINE, 40, 0);
-	put_message(seed, SLOT_PAYLOAD, 5000, 0);
+	put_message(seed, SLOT_INLINE, 40, 0, 0, 0);
+	put_message(seed, SLOT_PAYLOAD, 5000, 0, 0, 0);
 	put_parcel(seed, 1, 1024, 0, "3");
-	put_message(seed, SLOT_REGION, 4096, 1024);
+	put_message(seed, SLOT_REGION, 4096, 1024, 0, 0);
+	put(seed, STEP_FDS, 1);
+	put_fds(seed, "37");
+	put(seed, 3, FDS_BYTES);
+	put_message(seed, SLOT_INLINE, 40, 0, 0, 2);
+	put_call(seed, CALL_TAKE_FD, 0);
+	put_parcel(seed, 1, 2049, 0, "3");
+	put_message(seed, SLOT_PAYLOAD, 4096, 2049, 1, 0);
 	put_parcel(seed, 2, 1024, 1, "");
 	put_call(seed, CALL_SEND, 0);
 	put_call(seed, CALL_SEND, 100);
@@ -701,7 +776,7 @@ static void seed_make(struct seed *seed, enum role role)
 				.newest = FLOWIPC__PROTOCOL,
 				.backends = memfd }, "4");
 	}
-	put_channel(seed, role == CLIENT);
+	put_channel(seed, role);
 }
 
 /* Seeds that do not fit the protocol any more lead nowhere. */
@@ -710,7 +785,7 @@ static void seed_check(const struct seed *seed)
 	memset(&reached, 0, sizeof(reached));
 	LLVMFuzzerTestOneInput(seed->bytes, seed->size);
 	MUST(reached.sessions == 1 && reached.channels == 1);
-	MUST(reached.messages == 3 && !reached.violations);
+	MUST(reached.messages == 5 && !reached.violations);
 }
 
 static void seeds_write(const char *to)
