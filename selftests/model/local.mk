@@ -3,7 +3,10 @@
 # The protocols in shared memory as models for Spin; they do not depend on how
 # the library is built.
 dist_check_SCRIPTS += selftests/model/run
-EXTRA_DIST += selftests/model/ring.pml
+EXTRA_DIST += \
+	selftests/model/drop.pml \
+	selftests/model/memory.pml \
+	selftests/model/ring.pml
 
 if !ENABLE_ASAN
 if !ENABLE_TSAN

@@ -15,10 +15,7 @@
  * sleeps or polls, as it likes, and now and then a sleep ends for no reason of
  * the protocol's: a timeout, or a bell that rang for an earlier sleep.
  *
- * Names are those of lib/lane.c, lib/send.c and lib/receive.c. The memory is a
- * weak one: a store waits in its process's buffer for an unknown time, and only
- * a release store waits for those before it. Loads are in order, but where a
- * missing acquire is modelled.
+ * Names are those of lib/lane.c, lib/send.c and lib/receive.c.
  *
  *   -DREMOTE_FENCE       the sleeper's fence reaches into the other process
  *                        (membarrier) and the sender has none
@@ -37,11 +34,7 @@
 #define TIMEOUTS 1
 #endif
 
-#define SENDER	 0
-#define RECEIVER 1
-#define NOBODY	 2
-
-/* Memory: what both can see. */
+/* Memory, by words. */
 
 #define SLOT(position)	   ((position) % SLOTS)
 #define CONTENT(position)  SLOT(position)
@@ -51,65 +44,7 @@
 #define SPACE_BELL	   (2 * SLOTS + 2)
 #define WORDS		   (2 * SLOTS + 3)
 
-byte memory[WORDS];
-
-/* The stores of a process that nobody else sees yet, oldest first. */
-
-#define DEPTH 2
-
-typedef store_buffer {
-	byte count;
-	byte at[DEPTH];
-	byte value[DEPTH];
-	bit release[DEPTH];
-};
-
-store_buffer buffers[2];
-
-inline store(who, at_, value_, release_)
-{
-	d_step {
-		buffers[who].count < DEPTH ->
-		buffers[who].at[buffers[who].count] = at_;
-		buffers[who].value[buffers[who].count] = value_;
-		buffers[who].release[buffers[who].count] = release_;
-		buffers[who].count++;
-	}
-}
-
-/* May the second store of a buffer overtake the first? */
-#define MAY_OVERTAKE(who)                                      \
-	(buffers[who].count > 1 && !buffers[who].release[1] && \
-	 buffers[who].at[1] != buffers[who].at[0])
-
-/* Store i of a buffer becomes visible. */
-inline drain(who, i)
-{
-	memory[buffers[who].at[i]] = buffers[who].value[i];
-	if
-	:: i == 0 ->
-		buffers[who].at[0] = buffers[who].at[1];
-		buffers[who].value[0] = buffers[who].value[1];
-		buffers[who].release[0] = buffers[who].release[1]
-	:: else
-	fi;
-	buffers[who].at[1] = 0;
-	buffers[who].value[1] = 0;
-	buffers[who].release[1] = 0;
-	buffers[who].count--;
-}
-
-active proctype memory_system()
-{
-end:	do
-	:: d_step { buffers[SENDER].count > 0 -> drain(SENDER, 0) }
-	:: d_step { MAY_OVERTAKE(SENDER) -> drain(SENDER, 1) }
-	:: d_step { buffers[RECEIVER].count > 0 -> drain(RECEIVER, 0) }
-	:: d_step { MAY_OVERTAKE(RECEIVER) -> drain(RECEIVER, 1) }
-	od
-}
-
-#define IS_FENCED(who) (buffers[who].count == 0)
+#include "memory.pml"
 
 /* fence.h: between "publish" and "is the other side asleep?" */
 inline fence_sender(who)
@@ -139,9 +74,7 @@ inline fence_sleeper(who)
 #define SPACE	1
 
 bit pending[2];
-bit gone[2];
 
-byte killed = NOBODY;
 byte timeouts = TIMEOUTS;
 
 /* For the assertions. */
@@ -434,13 +367,4 @@ active proctype receiver()
 	} unless { killed == RECEIVER };
 	IS_FENCED(RECEIVER);
 	gone[RECEIVER] = 1
-}
-
-active proctype killer()
-{
-	if
-	:: killed = SENDER
-	:: killed = RECEIVER
-	:: true
-	fi
 }
