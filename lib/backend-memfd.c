@@ -225,6 +225,13 @@ static int memfd_doorbell_import(struct doorbell *mine, const int *fds)
 	return 0;
 }
 
+static void memfd_doorbell_hang_up(const struct doorbell *mine)
+{
+	shutdown(mine->fd, SHUT_RDWR);
+	shutdown(mine->space_fd, SHUT_RDWR);
+	shutdown(mine->fds_fd, SHUT_RDWR);
+}
+
 static int bell_ring(int fd)
 {
 	if (send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
@@ -291,6 +298,7 @@ const struct backend flowipc__backend_memfd = {
 	.region_revoke = memfd_region_revoke,
 	.doorbell_create = memfd_doorbell_create,
 	.doorbell_import = memfd_doorbell_import,
+	.doorbell_hang_up = memfd_doorbell_hang_up,
 	.doorbell_kick = memfd_doorbell_kick,
 	.doorbell_wait = memfd_doorbell_wait,
 };

@@ -66,6 +66,11 @@ struct backend {
 	int (*doorbell_create)(struct doorbell *mine, int *theirs);
 	/* Check descriptors that a peer has passed, and take them over. */
 	int (*doorbell_import)(struct doorbell *mine, const int *fds);
+	/*
+	 * Hang up at both ends, waking who sleeps there; NULL: that is not
+	 * possible without closing.
+	 */
+	void (*doorbell_hang_up)(const struct doorbell *mine);
 	/* Never blocks. -EPIPE: the peer is gone. */
 	int (*doorbell_kick)(const struct doorbell *mine, unsigned int events);
 	/*

@@ -17,14 +17,13 @@
 #define PAYLOAD_DEFAULT	    (64ULL << 10)
 #define PAYLOAD_MAX_DEFAULT (64ULL << 20)
 #define MAX_MESSAGE_DEFAULT (16ULL << 30)
-#define OPEN_TIMEOUT_MS	    5000
-
-/* Opens of the peer that wait to be accepted; more are refused. */
-#define PENDING_MAX 64
 
 int flowipc__channel_break(struct flowipc_channel *channel, int error)
 {
 	atomic_store(&channel->broken, error);
+	if (error == -EPROTO)
+		flowipc__session_fail(channel->session, FLOWIPC_END_PROTOCOL,
+				      error);
 	return error;
 }
 
@@ -75,6 +74,12 @@ int flowipc__channel_options_read(struct flowipc_channel_opts *known,
 			(unsigned long long)opts->payload_max_bytes);
 	if (!known->max_message_bytes)
 		known->max_message_bytes = MAX_MESSAGE_DEFAULT;
+	if (known->metadata_size > FLOWIPC__METADATA_MAX ||
+	    (known->metadata_size && !known->metadata))
+		return flowipc__fail(
+			-EINVAL,
+			"channel options: metadata has %zu bytes, and may have %d",
+			known->metadata_size, FLOWIPC__METADATA_MAX);
 	return 0;
 }
 
@@ -90,6 +95,8 @@ static void messages_free(struct flowipc_message *message)
 
 void flowipc__channel_free(struct flowipc_channel *channel)
 {
+	flowipc__session_remove(channel->session, channel);
+	flowipc__opening_close(&channel->opening, true);
 	flowipc__loans_free(&channel->sender, channel->unread);
 	flowipc__views_free(channel);
 	messages_free(channel->sender.unused);
@@ -98,6 +105,8 @@ void flowipc__channel_free(struct flowipc_channel *channel)
 	flowipc__unmap(&channel->theirs);
 	if (channel->region)
 		flowipc__region_put(channel->region);
+	pthread_mutex_destroy(&channel->opening.lock);
+	free(channel->metadata);
 	flowipc__session_put(channel->session);
 	free(channel);
 }
@@ -121,6 +130,9 @@ void flowipc_channel_close(struct flowipc_channel *channel)
 	}
 	channel->closed = true;
 	channel->unread = flowipc__doorbell_is_hung_up(&channel->doorbell);
+	flowipc__session_remove(channel->session, channel);
+	/* What was sent before the peer has answered is not taken back. */
+	flowipc__opening_close(&channel->opening, !channel->sender.position);
 	/* The peer is told now, whatever our user still holds. */
 	flowipc__doorbell_close(&channel->doorbell);
 	flowipc__channel_free_if_unused(channel);
@@ -195,6 +207,7 @@ int flowipc__channel_create(struct flowipc_session *session,
 	new->sender.when_full = opts->when_full;
 	new->sender.max_message_bytes = opts->max_message_bytes;
 	flowipc__session_get(session);
+	flowipc__opening_init(&new->opening, new);
 
 	err = flowipc__loans_init(&new->sender);
 	if (!err)
@@ -221,28 +234,52 @@ int flowipc__channel_create(struct flowipc_session *session,
 	return 0;
 }
 
-int flowipc__channel_join(struct flowipc_channel *channel, int outbox_fd,
-			  uint32_t number, uint64_t token, bool opener)
+int flowipc__channel_describe(struct flowipc_channel *channel,
+			      const void *metadata, size_t size)
 {
-	struct sender *sender = &channel->sender;
-	struct receiver *receiver = &channel->receiver;
+	if (!size)
+		return 0;
+	channel->metadata = malloc(size);
+	if (!channel->metadata)
+		return flowipc__fail(-ENOMEM, "out of memory");
+	memcpy(channel->metadata, metadata, size);
+	channel->metadata_size = size;
+	return 0;
+}
+
+const void *flowipc_channel_metadata(const struct flowipc_channel *channel,
+				     size_t *size)
+{
+	if (size)
+		*size = channel->metadata_size;
+	return channel->metadata;
+}
+
+int flowipc__channel_import(struct flowipc_channel *channel, int outbox_fd,
+			    struct outbox *theirs)
+{
 	struct mapping mapping;
-	struct outbox theirs;
-	bool remote_fence;
 	int err;
 
 	err = channel->session->backend->region_import(outbox_fd, &mapping);
-	close(outbox_fd);
 	if (err)
 		return err;
-	err = flowipc__outbox_open(&theirs, &mapping);
-	if (err) {
+	err = flowipc__outbox_open(theirs, &mapping);
+	if (err)
 		flowipc__unmap(&mapping);
-		return err;
-	}
+	else
+		channel->theirs = mapping;
+	return err;
+}
 
-	channel->theirs = mapping;
-	remote_fence = channel->mine.remote_fence && theirs.remote_fence;
+void flowipc__channel_prepare(struct flowipc_channel *channel,
+			      const struct outbox *theirs, uint32_t number,
+			      uint64_t token, bool opener)
+{
+	struct sender *sender = &channel->sender;
+	struct receiver *receiver = &channel->receiver;
+	bool remote_fence = channel->mine.remote_fence && theirs->remote_fence;
+
 	snprintf(sender->label, sizeof(sender->label), "%s#%u%c",
 		 channel->session->name, number, opener ? '>' : '<');
 	snprintf(receiver->label, sizeof(receiver->label), "%s#%u%c",
@@ -251,32 +288,27 @@ int flowipc__channel_join(struct flowipc_channel *channel, int outbox_fd,
 	sender->lane = (struct lane){
 		.doorbell = &channel->doorbell,
 		.courier = channel->courier,
-		.theirs = theirs,
 		.mode = sender->lane.mode,
 		.polled = sender->lane.polled,
-		.remote_fence = remote_fence,
 		.event = FLOWIPC__SPACE,
 		.bell = &channel->mine.bells->space,
 		.peer_event = FLOWIPC__MESSAGE,
-		.peer_bell = &theirs.bells->message,
 		.stream = token | !opener,
 		.label = sender->label,
 	};
 	receiver->lane = (struct lane){
 		.doorbell = &channel->doorbell,
 		.courier = channel->courier,
-		.theirs = theirs,
 		.mode = receiver->lane.mode,
 		.polled = receiver->lane.polled,
-		.remote_fence = remote_fence,
 		.event = FLOWIPC__MESSAGE,
 		.bell = &channel->mine.bells->message,
 		.peer_event = FLOWIPC__SPACE,
-		.peer_bell = &theirs.bells->space,
 		.stream = token | opener,
 		.label = receiver->label,
 	};
+	flowipc__lane_face(&sender->lane, theirs, remote_fence);
+	flowipc__lane_face(&receiver->lane, theirs, remote_fence);
 	flowipc__lane_prepare(&sender->lane);
 	flowipc__lane_prepare(&receiver->lane);
-	return 0;
 }

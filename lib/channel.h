@@ -8,6 +8,7 @@
 
 #include "chunk.h"
 #include "lane.h"
+#include "opening.h"
 #include "outbox.h"
 #include "region.h"
 
@@ -112,6 +113,12 @@ struct flowipc_channel {
 	struct flowipc_region *region; /* our outbox is in it */
 	struct outbox mine;
 	struct mapping theirs; /* the peer's outbox, see struct lane */
+	struct opening opening;
+	void *metadata;
+	size_t metadata_size;
+	/* In the session's list, as long as it is not closed. */
+	struct flowipc_channel *next_in_session;
+	struct flowipc_channel **link_in_session;
 	/* What ended the channel for both directions: -EPROTO. */
 	_Atomic int broken;
 	bool closed;
@@ -164,9 +171,16 @@ int flowipc__channel_options_read(struct flowipc_channel_opts *known,
 int flowipc__channel_create(struct flowipc_session *session,
 			    const struct flowipc_channel_opts *opts,
 			    struct flowipc_channel **channel);
-/* The peer's half has come: join the two. Takes @outbox_fd over. */
-int flowipc__channel_join(struct flowipc_channel *channel, int outbox_fd,
-			  uint32_t number, uint64_t token, bool opener);
+/* Keep a copy of what the opener says about it. */
+int flowipc__channel_describe(struct flowipc_channel *channel,
+			      const void *metadata, size_t size);
+/* The peer's half has come: map it. */
+int flowipc__channel_import(struct flowipc_channel *channel, int outbox_fd,
+			    struct outbox *theirs);
+/* Make both directions ready for use, to look at @theirs. */
+void flowipc__channel_prepare(struct flowipc_channel *channel,
+			      const struct outbox *theirs, uint32_t number,
+			      uint64_t token, bool opener);
 void flowipc__channel_free(struct flowipc_channel *channel);
 
 /* Free a closed channel as soon as the user holds no message of it. */

@@ -115,7 +115,7 @@ static int answer_wait(int control, const char *path, uint16_t offered,
 				     "the server at %s does not answer", path);
 	if (err)
 		return err;
-	err = flowipc__control_receive(control, &packet, fds, &count);
+	err = flowipc__control_receive(control, &packet, NULL, fds, &count);
 	if (err)
 		return flowipc__fail(err == -EPIPE ? -ECONNREFUSED : -EPROTO,
 				     err == -EPIPE ?
@@ -169,7 +169,7 @@ static int greet(int control, const char *path, uint16_t offered,
 				     path, line.text);
 	}
 	/* One that has refused us listens no more, but has said so. */
-	flowipc__control_send(control, &hello, NULL, 0);
+	flowipc__control_send(control, &hello, NULL, NULL, 0);
 	return 0;
 }
 

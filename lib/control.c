@@ -6,22 +6,28 @@
 #include "backend.h"
 #include "control.h"
 
+static const struct packet_tail no_tail;
+
 int flowipc__control_send(int socket, const struct control *packet,
-			  const int *fds, unsigned int fd_count)
+			  const struct packet_tail *tail, const int *fds,
+			  unsigned int fd_count)
 {
 	struct control sent = *packet;
 
 	sent.magic = FLOWIPC__CONTROL_MAGIC;
-	return flowipc__packet_send(socket, &sent, sizeof(sent), fds, fd_count);
+	return flowipc__packet_send_tail(socket, &sent, sizeof(sent),
+					 tail ? tail : &no_tail, fds, fd_count);
 }
 
-int flowipc__control_receive(int socket, struct control *packet, int *fds,
+int flowipc__control_receive(int socket, struct control *packet,
+			     struct packet_tail *tail, int *fds,
 			     unsigned int *fd_count)
 {
+	struct packet_tail none = no_tail;
 	int err;
 
-	err = flowipc__packet_receive(socket, packet, sizeof(*packet), fds,
-				      fd_count);
+	err = flowipc__packet_receive_tail(socket, packet, sizeof(*packet),
+					   tail ? tail : &none, fds, fd_count);
 	if (err && err != -EMFILE)
 		return err;
 	if (packet->magic != FLOWIPC__CONTROL_MAGIC) {

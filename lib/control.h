@@ -19,6 +19,9 @@
  */
 #define FLOWIPC__FEATURES 0ULL
 
+/* What an opener can say about a channel. */
+#define FLOWIPC__METADATA_MAX 4096
+
 #define FLOWIPC__CONTROL_MAGIC 0x636f6c66 /* "floc" */
 
 /*
@@ -30,10 +33,14 @@ enum control_kind {
 	CONTROL_WELCOME =
 		2, /* server: version, back end, features; the courier's socket */
 	CONTROL_REFUSED = 3, /* server: error; versions, back ends */
-	CONTROL_OPEN = 4, /* channel, token; outbox, doorbell */
-	CONTROL_ACCEPT = 5, /* channel; outbox */
-	CONTROL_REFUSE = 6, /* channel, error */
-	CONTROL_CANCEL = 7, /* channel: the opener waits no more */
+	CONTROL_GOODBYE = 8, /* error, if the other side is the reason */
+	CONTROL_OPEN =
+		4, /* channel, token; outbox, answer socket, doorbell; metadata */
+
+	/* On the answer socket of one open. */
+	CONTROL_ACCEPT = 5, /* acceptor: outbox */
+	CONTROL_REFUSE = 6, /* acceptor: error */
+	CONTROL_CANCEL = 7, /* opener: it waits no more, and has sent nothing */
 };
 
 struct control {
@@ -49,10 +56,16 @@ struct control {
 	uint64_t token; /* what tracers know the channel by */
 };
 
+/* @tail may be NULL. */
 int flowipc__control_send(int socket, const struct control *packet,
-			  const int *fds, unsigned int fd_count);
-/* -EAGAIN; -EPIPE; -EPROTO. Never waits. */
-int flowipc__control_receive(int socket, struct control *packet, int *fds,
+			  const struct packet_tail *tail, const int *fds,
+			  unsigned int fd_count);
+/*
+ * -EAGAIN; -EPIPE; -EPROTO; -EMFILE: the packet, without its descriptors. Never
+ * waits. Where @tail is NULL there is none.
+ */
+int flowipc__control_receive(int socket, struct control *packet,
+			     struct packet_tail *tail, int *fds,
 			     unsigned int *fd_count);
 
 /* The set of back ends to offer for a session, for control.backends. */

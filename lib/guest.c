@@ -11,13 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "control.h"
 #include "error.h"
 #include "guest.h"
+#include "options.h"
 #include "session.h"
 
 #define PATIENCE_NS 5000000000ULL
@@ -77,12 +77,19 @@ static void refusal_add(struct lobby *lobby, const struct guest *guest,
 
 int flowipc__refusal_take(struct lobby *lobby, struct flowipc_refusal *refusal)
 {
+	struct flowipc_refusal *oldest;
+	int err;
+
 	if (!lobby->refusal_count)
 		return -EAGAIN;
-	*refusal =
-		lobby->refusals[lobby->refusal_first++ % FLOWIPC__REFUSALS_MAX];
+	oldest = &lobby->refusals[lobby->refusal_first % FLOWIPC__REFUSALS_MAX];
+	oldest->lost = lobby->refusals_lost;
+	err = flowipc__options_answer(refusal, oldest, sizeof(*oldest),
+				      "refusal");
+	if (err)
+		return err;
+	lobby->refusal_first++;
 	lobby->refusal_count--;
-	refusal->lost = lobby->refusals_lost;
 	lobby->refusals_lost = 0;
 	return 0;
 }
@@ -114,7 +121,7 @@ static void guest_refuse(struct lobby *lobby, struct guest *guest,
 	default:
 		break;
 	}
-	flowipc__control_send(guest->socket, &packet, NULL, 0);
+	flowipc__control_send(guest->socket, &packet, NULL, NULL, 0);
 	refusal_add(lobby, guest, reason, text);
 	guest_dismiss(guest);
 }
@@ -191,13 +198,13 @@ static int guest_welcome(struct lobby *lobby, struct guest *guest,
 	int courier[2];
 	int socket, err;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, courier)) {
-		err = flowipc__fail(-errno, "cannot make a socket: %s",
-				    strerror(errno));
+	err = flowipc__packet_pair(courier);
+	if (err) {
 		guest_dismiss(guest);
 		return err;
 	}
-	err = flowipc__control_send(guest->socket, welcome, &courier[1], 1);
+	err = flowipc__control_send(guest->socket, welcome, NULL, &courier[1],
+				    1);
 	close(courier[1]);
 	if (err) {
 		close(courier[0]);
@@ -265,6 +272,8 @@ int flowipc__guest_hear(struct lobby *lobby, int socket,
 			struct flowipc_session **session)
 {
 	struct guest *guest = guest_find(lobby, socket);
+	char later[FLOWIPC__METADATA_MAX];
+	struct packet_tail tail = {.data = later, .size = sizeof(later)};
 	int fds[FLOWIPC__PACKET_FDS];
 	struct control packet;
 	unsigned int count;
@@ -272,7 +281,8 @@ int flowipc__guest_hear(struct lobby *lobby, int socket,
 
 	if (!guest)
 		return -EAGAIN;
-	err = flowipc__control_receive(socket, &packet, fds, &count);
+	/* What a newer client says in addition is of no interest to us. */
+	err = flowipc__control_receive(socket, &packet, &tail, fds, &count);
 	if (err == -EAGAIN)
 		return err;
 	flowipc__close_all(fds, count);

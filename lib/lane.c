@@ -4,6 +4,7 @@
 
 #include "courier.h"
 #include "lane.h"
+#include "opening.h"
 #include "probes.h"
 
 /* Longest and shortest spin before sleeping, when adaptive. */
@@ -63,8 +64,30 @@ void flowipc__lane_disarm(struct lane *lane)
 	atomic_store_explicit(lane->bell, 0, memory_order_relaxed);
 }
 
+void flowipc__lane_face(struct lane *lane, const struct outbox *theirs,
+			bool remote_fence)
+{
+	lane->theirs = *theirs;
+	lane->remote_fence = remote_fence;
+	lane->peer_bell = lane->event == FLOWIPC__MESSAGE ?
+				  &theirs->bells->space :
+				  &theirs->bells->message;
+	lane->rung = 0;
+}
+
+/* Has the peer answered meanwhile? An error if it will not. */
+static int lane_answer(struct lane *lane)
+{
+	return lane->opening ? flowipc__opening_look(lane->opening, lane) : 0;
+}
+
 void flowipc__lane_kick(struct lane *lane)
 {
+	/* Bells that are not known ring each time. */
+	if (lane->opening) {
+		lane->rung = 0;
+		lane_answer(lane);
+	}
 	if (lane->doorbell->backend->doorbell_kick(lane->doorbell,
 						   lane->peer_event))
 		lane->hung_up = true;
@@ -73,6 +96,7 @@ void flowipc__lane_kick(struct lane *lane)
 bool flowipc__lane_look(struct lane *lane)
 {
 	lane->looked_ticks = flowipc__ticks();
+	lane_answer(lane);
 	flowipc__courier_collect(lane->courier);
 	if (!lane->hung_up)
 		lane->hung_up = flowipc__doorbell_is_hung_up(lane->doorbell);
@@ -82,9 +106,11 @@ bool flowipc__lane_look(struct lane *lane)
 /* The peer is gone: what it did before has been published, so look again. */
 static int lane_end(struct lane *lane, lane_ready_fn *ready, void *context)
 {
-	int err = ready(context);
+	int err = lane_answer(lane);
 
 	lane->hung_up = true;
+	if (!err)
+		err = ready(context);
 	if (!err)
 		return -EPIPE;
 	return err < 0 ? err : 0;
@@ -151,7 +177,9 @@ static int lane_sleep(struct lane *lane, lane_ready_fn *ready, void *context,
 		if (!lane->armed)
 			lane_arm(lane);
 		flowipc__courier_collect(lane->courier);
-		err = ready(context);
+		err = lane_answer(lane);
+		if (!err)
+			err = ready(context);
 		if (err)
 			return err < 0 ? err : 0;
 		got = lane_doorbell_wait(lane, deadline);
@@ -234,6 +262,9 @@ int flowipc__lane_wait(struct lane *lane, lane_ready_fn *ready, void *context,
 	uint64_t spin_ns;
 	int err;
 
+	err = lane_answer(lane);
+	if (err)
+		return err;
 	if (!deadline) {
 		err = lane_would_wait(lane, ready, context);
 	} else if (lane->mode == FLOWIPC_WAIT_SPIN) {

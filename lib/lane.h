@@ -30,11 +30,13 @@
 #include "outbox.h"
 
 struct courier;
+struct opening;
 
 struct lane {
 	const struct doorbell *doorbell;
 	struct courier *courier;
 	struct outbox theirs; /* this direction's view of it */
+	struct opening *opening; /* NULL: the peer has answered, opening.h */
 	enum flowipc_wait_mode mode;
 	bool polled; /* -EAGAIN asks for the event that a poll waits for */
 	bool remote_fence;
@@ -73,6 +75,10 @@ int flowipc__lane_wait(struct lane *lane, lane_ready_fn *ready, void *context,
  * descriptor that is polled first reports a first message that comes later.
  */
 void flowipc__lane_prepare(struct lane *lane);
+
+/* From now on the peer is known by its outbox @theirs. */
+void flowipc__lane_face(struct lane *lane, const struct outbox *theirs,
+			bool remote_fence);
 
 void flowipc__lane_disarm(struct lane *lane);
 void flowipc__lane_kick(struct lane *lane);

@@ -9,6 +9,7 @@ flowipcinclude_HEADERS = \
 	lib/include/flowipc/common.h \
 	lib/include/flowipc/flowipc.h \
 	lib/include/flowipc/message.h \
+	lib/include/flowipc/offer.h \
 	lib/include/flowipc/region.h \
 	lib/include/flowipc/session.h
 
@@ -44,7 +45,9 @@ lib_libflowipc_la_SOURCES = \
 	lib/message.c \
 	lib/name.c \
 	lib/name.h \
+	lib/offer.c \
 	lib/open.c \
+	lib/opening.h \
 	lib/options.c \
 	lib/options.h \
 	lib/outbox.c \

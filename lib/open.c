@@ -1,343 +1,257 @@
 // SPDX-License-Identifier: MIT
-/*
- * Opening and accepting channels, over the control socket of a session.
- *
- * The opener passes its outbox and the peer's end of a doorbell, the acceptor
- * answers with its own outbox. Each side may open, also both at once, so
- * whoever waits for an answer may find an open instead, which goes into a list
- * until it is accepted.
- */
+/* Opening a channel, and the answer to it; see opening.h. */
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "channel.h"
-#include "courier.h"
+#include "clock.h"
 #include "error.h"
 #include "session.h"
 
-#define OPEN_TIMEOUT_MS 5000
-
-/* Opens of the peer that wait to be accepted; more are refused. */
-#define PENDING_MAX 64
-
-/* Packets in a row. More than can wait in a socket come from an enemy. */
-#define PACKETS_MAX 4096
-
-/* Pass our outbox, and @fds with it. */
-static int channel_announce(struct flowipc_channel *channel,
-			    const struct control *packet, const int *fds,
-			    unsigned int fd_count)
-{
-	struct flowipc_session *session = channel->session;
-	struct flowipc_region *region = channel->region;
-	int passed[FLOWIPC__PACKET_FDS];
-	unsigned int i;
-	int err;
-
-	err = session->backend->region_share(region->fd, region->mapping.size,
-					     &session->peer, &passed[0]);
-	if (err)
-		return err;
-	for (i = 0; i < fd_count; i++)
-		passed[1 + i] = fds[i];
-	err = flowipc__control_send(session->control, packet, passed,
-				    1 + fd_count);
-	if (passed[0] != region->fd)
-		close(passed[0]);
-	if (err)
-		return flowipc__fail(err == -EAGAIN ? -EPIPE : err,
-				     "the session has ended");
-	return 0;
-}
-
-static void control_answer(struct flowipc_session *session,
-			   enum control_kind kind, uint32_t channel, int error)
-{
-	struct control packet = {
-		.kind = kind, .channel = channel, .error = error};
-
-	flowipc__control_send(session->control, &packet, NULL, 0);
-}
-
-/* An open of the peer that nobody has accepted yet. */
-static void pending_add(struct flowipc_session *session,
-			const struct control *packet, const int *fds,
-			unsigned int fd_count)
-{
-	struct control_pending **link = &session->pending;
-	struct control_pending *new = NULL;
-
-	if (session->pending_count < PENDING_MAX)
-		new = malloc(sizeof(*new));
-	if (!new) {
-		control_answer(session, CONTROL_REFUSE, packet->channel,
-			       EAGAIN);
-		flowipc__close_all(fds, fd_count);
-		return;
-	}
-	*new = (struct control_pending){.packet = *packet,
-					.fd_count = fd_count};
-	memcpy(new->fds, fds, fd_count * sizeof(*fds));
-	while (*link)
-		link = &(*link)->next;
-	*link = new;
-	session->pending_count++;
-}
-
-/* Take the open of channel @number, or with 0 the oldest, out of the list. */
-static struct control_pending *pending_take(struct flowipc_session *session,
-					    uint32_t number)
-{
-	struct control_pending **link = &session->pending;
-	struct control_pending *found;
-
-	while (*link && number && (*link)->packet.channel != number)
-		link = &(*link)->next;
-	found = *link;
-	if (found) {
-		*link = found->next;
-		session->pending_count--;
-	}
-	return found;
-}
-
-static void pending_drop(struct control_pending *pending)
-{
-	if (!pending)
-		return;
-	flowipc__close_all(pending->fds, pending->fd_count);
-	free(pending);
-}
+/* A bell that is not known, but is to be rung for each message. */
+static const _Atomic uint64_t unknown_bell = 1;
 
 /*
- * Receive control packets until one is the answer to our open of channel
- * @number, whose descriptors are then the caller's. Opens of the peer go into
- * the list, and come out again when the peer has given them up. An answer to
- * an open that we gave up is dropped. -EAGAIN: there is nothing more.
+ * A refusal is said. Only where the peer could not even receive the socket to
+ * say it, that is closed instead; or the peer is gone, as its control socket
+ * will show, which may be closed next. So much time has one that waits for the
+ * answer.
  */
-static int control_next(struct flowipc_session *session, uint32_t number,
-			struct control *packet, int *fds,
-			unsigned int *fd_count)
-{
-	int budget = PACKETS_MAX;
-	int err;
+#define GRACE_MS 100
 
-	while (budget--) {
-		err = flowipc__control_receive(session->control, packet, fds,
-					       fd_count);
-		if (err == -EMFILE && packet->kind == CONTROL_OPEN)
-			control_answer(session, CONTROL_REFUSE, packet->channel,
-				       EMFILE);
-		switch (err) {
-		case 0:
-			break;
-		case -EPIPE:
-			return flowipc__fail(err, "the session has ended");
-		case -EPROTO:
-			return flowipc__fail(err,
-					     "the peer sent an unknown packet");
-		case -EMFILE:
-			return flowipc__fail(
-				err, "no descriptor left for a channel");
-		default:
-			return err;
-		}
-		switch (packet->kind) {
-		case CONTROL_OPEN:
-			pending_add(session, packet, fds, *fd_count);
-			break;
-		case CONTROL_CANCEL:
-			pending_drop(pending_take(session, packet->channel));
-			flowipc__close_all(fds, *fd_count);
-			break;
-		case CONTROL_ACCEPT:
-		case CONTROL_REFUSE:
-			if (number && packet->channel == number)
-				return 0;
-			flowipc__close_all(fds, *fd_count);
-			break;
-		default:
-			flowipc__close_all(fds, *fd_count);
-			return flowipc__fail(-EPROTO,
-					     "the peer sent an unknown packet");
-		}
-	}
-	return flowipc__fail(-EPROTO, "the peer sends packets without end");
+void flowipc__opening_init(struct opening *opening,
+			   struct flowipc_channel *channel)
+{
+	pthread_mutex_init(&opening->lock, NULL);
+	opening->channel = channel;
+	opening->socket = -1;
 }
 
-/* Wait for the peer's answer to our open of channel @number. */
-static int answer_wait(struct flowipc_session *session, uint32_t number,
-		       uint64_t deadline, int *outbox_fd)
+void flowipc__opening_close(struct opening *opening, bool cancel)
 {
+	struct control packet = {.kind = CONTROL_CANCEL};
+
+	if (opening->socket < 0)
+		return;
+	if (cancel && opening->channel->session->process == getpid())
+		flowipc__control_send(opening->socket, &packet, NULL, NULL, 0);
+	close(opening->socket);
+	opening->socket = -1;
+}
+
+/* There is no answer, and there will be none. */
+static int opening_hung_up(struct opening *opening)
+{
+	struct pollfd pollfd = {.fd = opening->channel->session->control};
+
+	if (poll(&pollfd, 1, opening->grace_ms) > 0 &&
+	    pollfd.revents & (POLLHUP | POLLERR))
+		return flowipc__fail(-EPIPE, "the peer is gone");
+	return flowipc__fail(-ECONNREFUSED, "the peer refused the channel");
+}
+
+/* Under the lock: -EAGAIN; 0 accepted; else why not. */
+static int opening_receive(struct opening *opening)
+{
+	struct flowipc_channel *channel = opening->channel;
 	int fds[FLOWIPC__PACKET_FDS];
 	struct control packet;
 	unsigned int count;
 	int err;
 
+	err = flowipc__control_receive(opening->socket, &packet, NULL, fds,
+				       &count);
+	if (err == -EPIPE)
+		return opening_hung_up(opening);
+	if (err == -EMFILE)
+		return flowipc__fail(err, "no descriptor left for a channel");
+	if (err == -EPROTO)
+		return flowipc__fail(err, "the peer sent an unknown packet");
+	if (err)
+		return err;
+	if (packet.kind == CONTROL_ACCEPT && count == 1)
+		err = flowipc__channel_import(channel, fds[0],
+					      &opening->theirs);
+	else if (packet.kind == CONTROL_REFUSE && packet.error)
+		err = flowipc__fail(-ECONNREFUSED,
+				    "the peer refused the channel: %s",
+				    flowipc_strerror(packet.error));
+	else if (packet.kind == CONTROL_REFUSE)
+		err = flowipc__fail(-ECONNREFUSED,
+				    "the peer refused the channel");
+	else
+		err = flowipc__fail(-EPROTO, "the peer sent an unknown packet");
+	flowipc__close_all(fds, count);
+	return err;
+}
+
+int flowipc__opening_look(struct opening *opening, struct lane *lane)
+{
+	struct flowipc_channel *channel = opening->channel;
+	int err = -EAGAIN;
+
+	pthread_mutex_lock(&opening->lock);
+	if (opening->socket >= 0)
+		err = opening_receive(opening);
+	if (err != -EAGAIN) {
+		flowipc__opening_close(opening, false);
+		opening->error = err;
+		if (err)
+			flowipc__channel_break(channel, err);
+	}
+	if (opening->socket < 0)
+		err = opening->error;
+	if (!err) {
+		flowipc__lane_face(lane, &opening->theirs,
+				   channel->mine.remote_fence &&
+					   opening->theirs.remote_fence);
+		lane->opening = NULL;
+	}
+	pthread_mutex_unlock(&opening->lock);
+	return err == -EAGAIN ? 0 : err;
+}
+
+/* Wait for the answer, for both directions. */
+static int opening_wait(struct opening *opening, uint64_t deadline)
+{
+	struct flowipc_channel *channel = opening->channel;
+	int err;
+
 	for (;;) {
-		err = control_next(session, number, &packet, fds, &count);
+		err = flowipc__opening_look(opening, &channel->sender.lane);
+		if (!err && !channel->sender.lane.opening)
+			return flowipc__opening_look(opening,
+						     &channel->receiver.lane);
 		if (!err)
-			break;
-		if (err == -EAGAIN)
-			err = flowipc__packet_wait(session->control, POLLIN,
+			err = flowipc__packet_wait(opening->socket, POLLIN,
 						   deadline);
 		if (err == -ETIMEDOUT)
 			flowipc__fail(
 				err,
 				"the peer did not accept the channel in time");
-		if (err) {
-			control_answer(session, CONTROL_CANCEL, number, 0);
+		if (err)
 			return err;
-		}
 	}
-	if (packet.kind == CONTROL_ACCEPT && count == 1) {
-		*outbox_fd = fds[0];
-		return 0;
+}
+
+/* Send an open as soon as there is room for it. */
+static int open_send(struct flowipc_session *session,
+		     const struct control *packet,
+		     const struct packet_tail *metadata, const int *fds,
+		     unsigned int fd_count, uint64_t deadline)
+{
+	int err;
+
+	for (;;) {
+		err = flowipc__session_error(session);
+		if (err)
+			return err;
+		err = flowipc__control_send(session->control, packet, metadata,
+					    fds, fd_count);
+		if (err == -EPIPE)
+			return flowipc__fail(err, "the session has ended");
+		if (err == -EAGAIN)
+			err = flowipc__packet_wait(session->control, POLLOUT,
+						   deadline);
+		else
+			return err;
+		if (err)
+			return flowipc__fail(
+				err,
+				"the peer does not look at the channels that were opened before");
 	}
-	flowipc__close_all(fds, count);
-	if (packet.kind == CONTROL_REFUSE)
-		return flowipc__fail(-ECONNREFUSED,
-				     "the peer refused the channel: %s",
-				     flowipc_strerror(packet.error));
-	return flowipc__fail(-EPROTO, "the peer sent an unknown packet");
+}
+
+/* Pass our outbox, the peer's end of the answer socket, and @doorbell. */
+static int opening_announce(struct opening *opening, struct control *packet,
+			    const struct packet_tail *metadata,
+			    const int *doorbell, uint64_t deadline)
+{
+	struct flowipc_channel *channel = opening->channel;
+	struct flowipc_session *session = channel->session;
+	const struct backend *backend = session->backend;
+	struct flowipc_region *region = channel->region;
+	int fds[2 + FLOWIPC__DOORBELL_FDS];
+	int answer[2];
+	int err;
+
+	err = backend->region_share(region->fd, region->mapping.size,
+				    &session->peer, &fds[0]);
+	if (err)
+		return err;
+	err = flowipc__packet_pair(answer);
+	if (!err) {
+		opening->socket = answer[0];
+		fds[1] = answer[1];
+		memcpy(fds + 2, doorbell,
+		       backend->doorbell_fds * sizeof(*doorbell));
+		err = open_send(session, packet, metadata, fds,
+				2 + backend->doorbell_fds, deadline);
+		close(answer[1]);
+	}
+	if (fds[0] != region->fd)
+		close(fds[0]);
+	return err;
+}
+
+static int channel_announce(struct flowipc_channel *channel, uint64_t deadline)
+{
+	const struct backend *backend = channel->session->backend;
+	struct packet_tail metadata = {.data = channel->metadata,
+				       .size = channel->metadata_size};
+	struct control packet = {.kind = CONTROL_OPEN};
+	int theirs[FLOWIPC__DOORBELL_FDS];
+	int err;
+
+	err = backend->doorbell_create(&channel->doorbell, theirs);
+	if (err)
+		return err;
+	packet.channel = atomic_fetch_add(&channel->session->next_channel, 2);
+	if (getrandom(&packet.token, sizeof(packet.token), GRND_NONBLOCK) !=
+	    sizeof(packet.token))
+		packet.token = flowipc__now();
+	flowipc__channel_prepare(channel, flowipc__outbox_blank(),
+				 packet.channel, packet.token, true);
+	channel->sender.lane.opening = &channel->opening;
+	channel->sender.lane.peer_bell = &unknown_bell;
+	channel->receiver.lane.opening = &channel->opening;
+	err = opening_announce(&channel->opening, &packet, &metadata, theirs,
+			       deadline);
+	flowipc__close_all(theirs, backend->doorbell_fds);
+	return err;
 }
 
 int flowipc_channel_open(struct flowipc_session *session,
 			 const struct flowipc_channel_opts *opts,
 			 int timeout_ms, struct flowipc_channel **channel)
 {
-	const struct backend *backend = session->backend;
-	struct control packet = {.kind = CONTROL_OPEN};
-	int theirs[FLOWIPC__DOORBELL_FDS];
+	uint64_t deadline = flowipc__deadline(timeout_ms);
 	struct flowipc_channel_opts known;
 	struct flowipc_channel *new;
-	uint64_t deadline;
-	int outbox_fd = -1, err;
+	int err;
 
-	deadline = flowipc__deadline(timeout_ms ? timeout_ms : OPEN_TIMEOUT_MS);
 	err = flowipc__channel_options_read(&known, opts);
 	if (err)
 		return err;
 	err = flowipc__channel_create(session, &known, &new);
 	if (err)
 		return err;
-	err = backend->doorbell_create(&new->doorbell, theirs);
-	if (err)
-		goto fail;
-	packet.channel = session->next_channel;
-	session->next_channel += 2;
-	if (getrandom(&packet.token, sizeof(packet.token), GRND_NONBLOCK) !=
-	    sizeof(packet.token))
-		packet.token = flowipc__now();
-	err = channel_announce(new, &packet, theirs, backend->doorbell_fds);
-	flowipc__close_all(theirs, backend->doorbell_fds);
-	if (err)
-		goto fail;
-	err = answer_wait(session, packet.channel, deadline, &outbox_fd);
-	if (err)
-		goto fail;
-	err = flowipc__channel_join(new, outbox_fd, packet.channel,
-				    packet.token, true);
-	if (err)
-		goto fail;
+	err = flowipc__channel_describe(new, known.metadata,
+					known.metadata_size);
+	if (!err)
+		err = channel_announce(new, deadline);
+	if (!err && deadline) {
+		new->opening.grace_ms = GRACE_MS;
+		err = opening_wait(&new->opening, deadline);
+	}
+	if (err) {
+		flowipc__channel_free(new);
+		return err;
+	}
+	flowipc__session_add(session, new);
 	*channel = new;
 	return 0;
-fail:
-	flowipc__channel_free(new);
-	return err;
-}
-
-/* Wait for an open of the peer. */
-static int open_wait(struct flowipc_session *session, uint64_t deadline,
-		     struct control_pending **open)
-{
-	int fds[FLOWIPC__PACKET_FDS];
-	struct control packet;
-	unsigned int count;
-	int err;
-
-	for (;;) {
-		/* All there is, because the peer may have given up by now. */
-		err = control_next(session, 0, &packet, fds, &count);
-		*open = pending_take(session, 0);
-		if (*open)
-			return 0;
-		if (err == -EAGAIN)
-			err = flowipc__packet_wait(session->control, POLLIN,
-						   deadline);
-		if (err == -ETIMEDOUT)
-			flowipc__fail(err, "the peer opened no channel in time");
-		if (err)
-			return err;
-	}
-}
-
-/* Make our half for an open of the peer's. Takes the descriptors over. */
-static int open_accept(struct flowipc_session *session,
-		       const struct flowipc_channel_opts *opts,
-		       const struct control *packet, const int *fds,
-		       unsigned int count, struct flowipc_channel **channel)
-{
-	struct control reply = {.kind = CONTROL_ACCEPT,
-				.channel = packet->channel};
-	const struct backend *backend = session->backend;
-	struct flowipc_channel *new;
-	int err;
-
-	if (count != 1 + backend->doorbell_fds) {
-		flowipc__close_all(fds, count);
-		return flowipc__fail(
-			-EPROTO,
-			"the peer opened a channel with %u descriptors", count);
-	}
-	err = flowipc__channel_create(session, opts, &new);
-	if (err) {
-		flowipc__close_all(fds, count);
-		return err;
-	}
-	err = backend->doorbell_import(&new->doorbell, fds + 1);
-	if (err) {
-		flowipc__close_all(fds, count);
-		goto fail;
-	}
-	err = flowipc__channel_join(new, fds[0], packet->channel, packet->token,
-				    false);
-	if (err)
-		goto fail;
-	err = channel_announce(new, &reply, NULL, 0);
-	if (err)
-		goto fail;
-	*channel = new;
-	return 0;
-fail:
-	flowipc__channel_free(new);
-	return err;
-}
-
-int flowipc_channel_accept(struct flowipc_session *session,
-			   const struct flowipc_channel_opts *opts,
-			   int timeout_ms, struct flowipc_channel **channel)
-{
-	uint64_t deadline = flowipc__deadline(timeout_ms);
-	struct flowipc_channel_opts known;
-	struct control_pending *open;
-	int err;
-
-	err = flowipc__channel_options_read(&known, opts);
-	if (err)
-		return err;
-	err = open_wait(session, deadline, &open);
-	if (err)
-		return err;
-	err = open_accept(session, &known, &open->packet, open->fds,
-			  open->fd_count, channel);
-	if (err)
-		control_answer(session, CONTROL_REFUSE, open->packet.channel,
-			       -err);
-	free(open);
-	return err;
 }

@@ -137,6 +137,12 @@ void flowipc__outbox_format(struct outbox *outbox,
 			    const struct mapping *mapping, uint32_t slots,
 			    uint64_t payload_bytes, uint32_t flags);
 
+/*
+ * The outbox of a peer that has not done anything yet, to be looked at until
+ * there is one. Its remote fence is the way to sleep that is right for both.
+ */
+const struct outbox *flowipc__outbox_blank(void);
+
 /* Find one's way in an outbox of the peer. -EPROTO if it makes no sense. */
 int flowipc__outbox_open(struct outbox *outbox, const struct mapping *mapping);
 

@@ -46,9 +46,20 @@ int flowipc__packet_pair(int pair[2])
 int flowipc__packet_send(int socket, const void *data, size_t size,
 			 const int *fds, unsigned int fd_count)
 {
+	return flowipc__packet_send_tail(
+		socket, data, size, &(struct packet_tail){0}, fds, fd_count);
+}
+
+int flowipc__packet_send_tail(int socket, const void *data, size_t size,
+			      const struct packet_tail *tail, const int *fds,
+			      unsigned int fd_count)
+{
 	union fd_buffer control = {0};
-	struct iovec iov = {.iov_base = (void *)data, .iov_len = size};
-	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct iovec iov[2] = {
+		{.iov_base = (void *)data, .iov_len = size},
+		{.iov_base = tail->data, .iov_len = tail->size},
+	};
+	struct msghdr header = {.msg_iov = iov, .msg_iovlen = 2};
 
 	if (fd_count) {
 		struct cmsghdr *cmsg = &control.align;
@@ -92,23 +103,21 @@ static unsigned int packet_fds(struct msghdr *header, int *fds)
 	return count;
 }
 
-int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
-			    unsigned int *fd_count)
-{
-	return flowipc__packet_receive_many(socket, data, size, fds,
-					    FLOWIPC__PACKET_FDS, fd_count);
-}
-
-int flowipc__packet_receive_many(int socket, void *data, size_t size, int *fds,
-				 unsigned int room, unsigned int *fd_count)
+static int packet_receive(int socket, void *data, size_t size,
+			  struct packet_tail *tail, int *fds, unsigned int room,
+			  unsigned int *fd_count)
 {
 	union fd_buffer control;
-	struct iovec iov = {.iov_base = data, .iov_len = size};
-	struct msghdr header = {.msg_iov = &iov,
-				.msg_iovlen = 1,
+	struct iovec iov[2] = {
+		{.iov_base = data, .iov_len = size},
+		{.iov_base = tail->data, .iov_len = tail->size},
+	};
+	struct msghdr header = {.msg_iov = iov,
+				.msg_iovlen = 2,
 				.msg_control = control.bytes,
-				.msg_controllen =
-					CMSG_SPACE(room * sizeof(int))};
+				/* Not CMSG_SPACE: the padding of an odd number
+				 * would be room for one more. */
+				.msg_controllen = CMSG_LEN(room * sizeof(int))};
 	ssize_t got;
 	int err = 0;
 
@@ -124,16 +133,39 @@ int flowipc__packet_receive_many(int socket, void *data, size_t size, int *fds,
 	/* No packet of ours is empty, so this is the end, or an enemy. */
 	if (!got)
 		err = -EPIPE;
-	else if ((size_t)got != size || header.msg_flags & MSG_TRUNC)
+	else if ((size_t)got < size || header.msg_flags & MSG_TRUNC)
 		err = -EPROTO;
 	/* Cut off although there was room: there is none in our table. */
 	else if (header.msg_flags & MSG_CTRUNC)
 		err = *fd_count < room ? -EMFILE : -EPROTO;
+	tail->size = (size_t)got > size ? (size_t)got - size : 0;
 	if (err) {
 		flowipc__close_all(fds, *fd_count);
 		*fd_count = 0;
 	}
 	return err;
+}
+
+int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
+			    unsigned int *fd_count)
+{
+	return packet_receive(socket, data, size, &(struct packet_tail){0}, fds,
+			      FLOWIPC__PACKET_FDS, fd_count);
+}
+
+int flowipc__packet_receive_many(int socket, void *data, size_t size, int *fds,
+				 unsigned int room, unsigned int *fd_count)
+{
+	return packet_receive(socket, data, size, &(struct packet_tail){0}, fds,
+			      room, fd_count);
+}
+
+int flowipc__packet_receive_tail(int socket, void *data, size_t size,
+				 struct packet_tail *tail, int *fds,
+				 unsigned int *fd_count)
+{
+	return packet_receive(socket, data, size, tail, fds,
+			      FLOWIPC__PACKET_FDS, fd_count);
 }
 
 int flowipc__packet_wait(int socket, short events, uint64_t deadline)

@@ -11,8 +11,14 @@
 #include <stdint.h>
 
 /* Most descriptors in a packet of a session, and in any. */
-#define FLOWIPC__PACKET_FDS	4
+#define FLOWIPC__PACKET_FDS	5
 #define FLOWIPC__PACKET_FDS_MAX 16
+
+/* What follows the fixed part of a packet, and differs in length. */
+struct packet_tail {
+	void *data;
+	size_t size; /* receiving: of the room; then what there is */
+};
 
 /*
  * Send @size bytes and @fds. Never waits: -EAGAIN; -EPIPE; -EMFILE when too
@@ -20,6 +26,9 @@
  */
 int flowipc__packet_send(int socket, const void *data, size_t size,
 			 const int *fds, unsigned int fd_count);
+int flowipc__packet_send_tail(int socket, const void *data, size_t size,
+			      const struct packet_tail *tail, const int *fds,
+			      unsigned int fd_count);
 
 /*
  * Receive exactly @size bytes, and the descriptors that came with them. Never
@@ -32,6 +41,10 @@ int flowipc__packet_receive(int socket, void *data, size_t size, int *fds,
 /* The same, where there is room for another number of descriptors. */
 int flowipc__packet_receive_many(int socket, void *data, size_t size, int *fds,
 				 unsigned int room, unsigned int *fd_count);
+/* The same, of @size bytes at least. */
+int flowipc__packet_receive_tail(int socket, void *data, size_t size,
+				 struct packet_tail *tail, int *fds,
+				 unsigned int *fd_count);
 
 /* Wait for poll @events until @deadline. 0; -EAGAIN, -ETIMEDOUT; -EINTR. */
 int flowipc__packet_wait(int socket, short events, uint64_t deadline);

@@ -101,6 +101,9 @@ static int message_arrived(void *context)
 	messages_skip(context);
 	if (slot_arrived(context))
 		return 1;
+	ended = flowipc__channel_error(context);
+	if (ended)
+		return ended;
 	flowipc__views_collect(context);
 	ended = stream_ended(context);
 	return ended > 0 ? -EPIPE : ended;

@@ -43,7 +43,7 @@ static int slot_ready(void *context)
 	if (sender->position - sender->oldest <= channel->mine.slot_mask)
 		return 1;
 	return flowipc__sender_drops(sender) ? flowipc__oldest_drop(channel) :
-					       0;
+					       flowipc__channel_error(channel);
 }
 
 /* The peer gets what was sent up to now, and the end, but no more from us. */
@@ -238,8 +238,10 @@ static int message_send(struct flowipc_message *message,
 	err = flowipc__sender_error(channel);
 	if (err)
 		return err;
-	if (flowipc__lane_hung_up(&sender->lane))
-		return -EPIPE;
+	if (flowipc__lane_hung_up(&sender->lane)) {
+		err = flowipc__channel_error(channel);
+		return err ? err : -EPIPE;
+	}
 	/* Now and then, when the lane has looked at the clock. */
 	if (sender->lane.looked_ticks != sender->tidied_ticks) {
 		err = flowipc__loans_tidy(channel);

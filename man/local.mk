@@ -5,6 +5,7 @@ man3_pages = \
 	man/flowipc_channel.3 \
 	man/flowipc_common.3 \
 	man/flowipc_message.3 \
+	man/flowipc_offer.3 \
 	man/flowipc_region.3 \
 	man/flowipc_session.3
 

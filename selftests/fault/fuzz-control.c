@@ -66,6 +66,7 @@ enum step {
 	STEP_WRITE, /* a word of our outbox */
 	STEP_FORGE, /* a message in our outbox */
 	STEP_RING,
+	STEP_ANSWER, /* a control packet on the socket for an answer */
 	STEP_HANG_UP,
 	STEPS,
 };
@@ -81,6 +82,7 @@ enum passed {
 	PASS_UNSEALED,
 	PASS_DEV_NULL,
 	PASS_EPOLL,
+	PASS_ANSWER,
 	PASSABLE,
 };
 
@@ -119,6 +121,8 @@ struct enemy {
 	int their_courier;
 	int fds;
 	int their_fds;
+	int answer;
+	int their_answer;
 	int outbox_fd;
 	int region_fd;
 	int other_fds[3];
@@ -217,6 +221,9 @@ static void enemy_start(struct enemy *enemy)
 	MUST(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
 	enemy->fds = pair[0];
 	enemy->their_fds = pair[1];
+	MUST(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+	enemy->answer = pair[0];
+	enemy->their_answer = pair[1];
 	enemy->outbox_fd = memfd_of(size, true);
 	base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
 		    enemy->outbox_fd, 0);
@@ -236,6 +243,7 @@ static void enemy_end(struct enemy *enemy)
 		enemy->control, enemy->courier, enemy->bells[0],
 		enemy->bells[1], enemy->their_bells[0], enemy->their_bells[1],
 		enemy->their_courier, enemy->fds, enemy->their_fds,
+		enemy->answer, enemy->their_answer,
 		enemy->outbox_fd, enemy->region_fd,
 		enemy->other_fds[0], enemy->other_fds[1], enemy->other_fds[2],
 	};
@@ -266,6 +274,8 @@ static int enemy_fd(const struct enemy *enemy, uint64_t which)
 		return enemy->other_fds[0];
 	case PASS_DEV_NULL:
 		return enemy->other_fds[1];
+	case PASS_ANSWER:
+		return enemy->their_answer;
 	default:
 		return enemy->other_fds[2];
 	}
@@ -444,7 +454,7 @@ static void channel_begin(struct victim *victim,
 			.slots = 4, .payload_bytes = 8192,
 			.wait_mode = FLOWIPC_WAIT_SLEEP);
 
-	if (!fine(opens ? flowipc_channel_open(victim->session, opts, 1,
+	if (!fine(opens ? flowipc_channel_open(victim->session, opts, 0,
 					       channel) :
 			  flowipc_channel_accept(victim->session, opts, 0,
 						 channel)))
@@ -511,14 +521,15 @@ static void hear(struct enemy *enemy)
 	struct control packet;
 	unsigned int count;
 
-	while (!flowipc__control_receive(enemy->control, &packet, fds,
+	while (!flowipc__control_receive(enemy->control, &packet, NULL, fds,
 					 &count)) {
 		if (packet.kind == CONTROL_WELCOME && count == 1)
 			MUST(dup3(fds[0], enemy->courier, O_CLOEXEC) >= 0);
-		if (packet.kind == CONTROL_OPEN && count == 4) {
-			MUST(dup3(fds[1], enemy->bells[0], O_CLOEXEC) >= 0);
-			MUST(dup3(fds[2], enemy->bells[1], O_CLOEXEC) >= 0);
-			MUST(dup3(fds[3], enemy->fds, O_CLOEXEC) >= 0);
+		if (packet.kind == CONTROL_OPEN && count == 5) {
+			MUST(dup3(fds[1], enemy->answer, O_CLOEXEC) >= 0);
+			MUST(dup3(fds[2], enemy->bells[0], O_CLOEXEC) >= 0);
+			MUST(dup3(fds[3], enemy->bells[1], O_CLOEXEC) >= 0);
+			MUST(dup3(fds[4], enemy->fds, O_CLOEXEC) >= 0);
 		}
 		flowipc__close_all(fds, count);
 	}
@@ -529,19 +540,23 @@ static void channel_make(struct enemy *enemy, struct victim *victim,
 			 bool client)
 {
 	const int fds[] = {
-		enemy->outbox_fd, enemy->their_bells[0], enemy->their_bells[1],
-		enemy->their_fds,
+		enemy->outbox_fd, enemy->their_answer, enemy->their_bells[0],
+		enemy->their_bells[1], enemy->their_fds,
 	};
 	struct control packet = {
 		.magic = FLOWIPC__CONTROL_MAGIC, .channel = 1,
 		.kind = client ? CONTROL_ACCEPT : CONTROL_OPEN,
 	};
 
-	MUST(packet_send(enemy->control, &packet, sizeof(packet), fds,
-			 client ? 1 : 4));
+	if (!client)
+		MUST(packet_send(enemy->control, &packet, sizeof(packet), fds,
+				 5));
 	channel_begin(victim, &victim->channels[0], client);
 	MUST(victim->channels[0]);
 	hear(enemy);
+	if (client)
+		MUST(packet_send(enemy->answer, &packet, sizeof(packet), fds,
+				 1));
 }
 
 /* The library connects, and the next of the input is what we answer. */
@@ -591,6 +606,10 @@ static void step(struct input *input, struct enemy *enemy,
 		break;
 	case STEP_FDS:
 		packet_step(input, enemy, enemy->fds, FDS_BYTES, false);
+		break;
+	case STEP_ANSWER:
+		packet_step(input, enemy, enemy->answer,
+			    sizeof(struct control), true);
 		break;
 	case STEP_CALL:
 		call_step(input, victim);
@@ -726,16 +745,16 @@ static void put_message(struct seed *seed, enum slot_kind kind, uint64_t size,
 
 static void put_channel(struct seed *seed, enum role role)
 {
-	if (role != ACCEPTOR && role != OPENER)
-		put(seed, STEP_CONTROL, 1);
 	if (role == CLIENT) {
-		/* The library opens; its first channel as a client is 1. */
-		put_control(seed, (struct control){
-				.kind = CONTROL_ACCEPT, .channel = 1 }, "0");
+		/* The library opens, and goes on before there is an answer. */
 		put_call(seed, CALL_CHANNEL_OPEN, 0);
+		put(seed, STEP_ANSWER, 1);
+		put_control(seed, (struct control){ .kind = CONTROL_ACCEPT },
+			    "0");
 	} else if (role < ACCEPTOR) {
+		put(seed, STEP_CONTROL, 1);
 		put_control(seed, (struct control){
-				.kind = CONTROL_OPEN, .channel = 1 }, "0125");
+				.kind = CONTROL_OPEN, .channel = 1 }, "09125");
 		put_call(seed, CALL_CHANNEL_ACCEPT, 0);
 	}
 	put_message(seed, SLOT_INLINE, 40, 0, 0, 0);

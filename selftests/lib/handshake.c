@@ -26,7 +26,7 @@ static struct control hello(uint16_t oldest, uint16_t newest)
 static void refused_with(struct flowipc_server *server,
 			 enum flowipc_refusal_reason reason, const char *words)
 {
-	struct flowipc_refusal refusal;
+	struct flowipc_refusal refusal = { .sz = sizeof(refusal) };
 
 	ok(flowipc_server_refusal(server, &refusal));
 	gives(refusal.reason, reason);
@@ -75,7 +75,7 @@ static void newer_clients_that_know_the_old(void **state)
 {
 	struct control packet = hello(FLOWIPC__PROTOCOL_OLDEST, UINT16_MAX);
 	struct flowipc_session *session;
-	struct flowipc_refusal refusal;
+	struct flowipc_refusal refusal = { .sz = sizeof(refusal) };
 	struct flowipc_server *server;
 	int fd;
 
@@ -91,6 +91,9 @@ static void newer_clients_that_know_the_old(void **state)
 	gives(packet.features, FLOWIPC__FEATURES);
 	gives(packet.backends, 1u << test_backend());
 	flowipc_session_close(session);
+	raw_receive(fd, &packet);
+	gives(packet.kind, CONTROL_GOODBYE);
+	gives(packet.error, 0);
 	raw_expect_end(fd);
 	close(fd);
 	gives(flowipc_server_refusal(server, &refusal), -EAGAIN);
@@ -135,7 +138,7 @@ static void clients_without_sense(void **state)
 	/* one that leaves without a word was not refused */
 	close(raw_connect(path()));
 	gives(flowipc_accept(server, 50, &session), -ETIMEDOUT);
-	gives(flowipc_server_refusal(server, &(struct flowipc_refusal){ 0 }),
+	gives(flowipc_server_refusal(server, &(struct flowipc_refusal){ .sz = sizeof(struct flowipc_refusal) }),
 	      -EAGAIN);
 	check(!session);
 	flowipc_server_close(server);
@@ -146,7 +149,7 @@ static void the_last_refusals_are_remembered(void **state)
 	enum { REMEMBERED = 64, MORE = 5 };
 	const uid_t other[] = { geteuid() + 1 };
 	struct flowipc_session *session = NULL;
-	struct flowipc_refusal refusal;
+	struct flowipc_refusal refusal = { .sz = sizeof(refusal) };
 	struct flowipc_server *server;
 	int fds = test_count_fds(), i;
 

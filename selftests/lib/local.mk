@@ -14,7 +14,9 @@ lib_tests = \
 	selftests/lib/admission \
 	selftests/lib/policy \
 	selftests/lib/handshake \
+	selftests/lib/end \
 	selftests/lib/channel \
+	selftests/lib/offer \
 	selftests/lib/pollable \
 	selftests/lib/message \
 	selftests/lib/memory \
@@ -95,6 +97,17 @@ selftests_lib_handshake_LDADD = $(lib_tests_libs)
 selftests_lib_channel_SOURCES = selftests/lib/channel.c
 selftests_lib_channel_CFLAGS = $(lib_tests_cflags)
 selftests_lib_channel_LDADD = $(lib_tests_libs)
+
+selftests_lib_offer_SOURCES = selftests/lib/offer.c
+selftests_lib_offer_CFLAGS = $(lib_tests_cflags)
+selftests_lib_offer_LDADD = $(lib_tests_libs)
+
+selftests_lib_end_SOURCES = \
+	selftests/lib/end.c \
+	selftests/lib/raw.c \
+	selftests/lib/raw.h
+selftests_lib_end_CFLAGS = $(lib_tests_cflags)
+selftests_lib_end_LDADD = $(lib_tests_libs)
 
 selftests_lib_message_SOURCES = selftests/lib/message.c
 selftests_lib_message_CFLAGS = $(lib_tests_cflags)

@@ -16,7 +16,7 @@ static void accept_none(struct flowipc_server *server,
 			const char *words)
 {
 	struct flowipc_session *session = NULL;
-	struct flowipc_refusal refusal;
+	struct flowipc_refusal refusal = { .sz = sizeof(refusal) };
 
 	gives(flowipc_accept(server, 300, &session), -ETIMEDOUT);
 	check(!session);

@@ -91,18 +91,31 @@ struct flowipc_channel_opts {
 	uint64_t payload_max_bytes;
 	/** What to do when there is no room for a message of this side. */
 	enum flowipc_when_full when_full;
+	/**
+	 * What the opener tells the acceptor about the channel, 4096 bytes at
+	 * most; copied. For flowipc_channel_open() only.
+	 */
+	const void *metadata;
+	size_t metadata_size;
 };
 
 /**
  * @brief Open a channel to the peer of a session.
- * @param timeout_ms limit for the peer to accept it; 0 means 5000 here,
- *        because opening always takes the peer's answer.
+ * @param timeout_ms limit for the peer to accept it. With 0 the answer is not
+ *        waited for, see below.
  * @param channel set to the channel; release it with flowipc_channel_close().
  * @return 0; -EINVAL; -ETIMEDOUT the peer did not accept in time;
- * -ECONNREFUSED the peer refused; -EPIPE the session has ended; -EPROTO;
+ * -ECONNREFUSED the peer refused; -EAGAIN with timeout 0, many opens wait for
+ * the peer to look at them already; -EPIPE the session has ended; -EPROTO;
  * -ENOMEM; -EDQUOT; -EMFILE; -EINTR.
  *
- * Not thread-safe for one session. Since 0.1.
+ * With timeout 0 the channel can be used at once: up to @p slots messages can
+ * be sent before the peer has accepted, and it receives them when it has, even
+ * if this side is gone by then. Until the answer comes there is nothing to
+ * receive. If the peer refuses, or fails to make its half, all calls on the
+ * channel give -ECONNREFUSED, and its descriptor is hung up.
+ *
+ * Thread-safe. Blocks up to @p timeout_ms. Since 0.1.
  */
 FLOWIPC_API int flowipc_channel_open(struct flowipc_session *session,
 				     const struct flowipc_channel_opts *opts,
@@ -110,18 +123,29 @@ FLOWIPC_API int flowipc_channel_open(struct flowipc_session *session,
 				     struct flowipc_channel **channel);
 
 /**
- * @brief Accept the next channel that the peer opens.
+ * @brief Accept the next channel that the peer opens. To look at what it is
+ * first, or to refuse it, see flowipc_session_next_offer().
  * @param channel set to the channel; release it with flowipc_channel_close().
  * @return 0; -EAGAIN; -ETIMEDOUT; -EPIPE the session has ended; -EINVAL;
  * -EPROTO; -ENOMEM; -EDQUOT; -EMFILE; -EINTR. If it fails for want of
  * something on this side, the peer's open fails with -ECONNREFUSED.
  *
- * Not thread-safe for one session. Blocks up to @p timeout_ms. Since 0.1.
+ * Thread-safe. Blocks up to @p timeout_ms. Since 0.1.
  */
 FLOWIPC_API int flowipc_channel_accept(struct flowipc_session *session,
 				       const struct flowipc_channel_opts *opts,
 				       int timeout_ms,
 				       struct flowipc_channel **channel);
+
+/**
+ * @brief What its opener told about the channel, on both sides.
+ * @param size set to its size in bytes; may be NULL.
+ * @return the bytes, which live as long as the channel; NULL if there are none.
+ *
+ * Thread-safe. Since 0.1.
+ */
+FLOWIPC_API const void *
+flowipc_channel_metadata(const struct flowipc_channel *channel, size_t *size);
 
 /**
  * @brief Descriptor that is readable when a message arrives and hung up when

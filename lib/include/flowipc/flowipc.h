@@ -43,5 +43,6 @@
 #include <flowipc/session.h>
 #include <flowipc/channel.h>
 #include <flowipc/message.h>
+#include <flowipc/offer.h>
 
 #endif /* FLOWIPC_FLOWIPC_H */

@@ -109,6 +109,7 @@ enum flowipc_refusal_reason {
 
 /** A client that was refused. */
 struct flowipc_refusal {
+	size_t sz;
 	struct flowipc_peer peer;
 	enum flowipc_refusal_reason reason;
 	uint64_t lost; /**< earlier refusals that nobody asked for in time */
@@ -154,8 +155,9 @@ FLOWIPC_API int flowipc_accept(struct flowipc_server *server, int timeout_ms,
 /**
  * @brief Take note of a client that was refused.
  * @param refusal set to who it was, and why; the client itself was told no more
- *        than -EACCES, or -EPROTONOSUPPORT and what this side supports.
- * @return 0; -EAGAIN there is none.
+ *        than -EACCES, or -EPROTONOSUPPORT and what this side supports. Its sz
+ *        must be set.
+ * @return 0; -EAGAIN there is none; -EINVAL sz.
  *
  * Refusals are made by flowipc_accept(), whatever that returns, and do not make
  * the descriptor readable: ask after each call of it, until -EAGAIN. The last
@@ -193,10 +195,43 @@ FLOWIPC_API int flowipc_connect(const char *name,
 /**
  * @brief Descriptor that is readable when the peer opens a channel, and hung
  * up when the session has ended. For poll and the like; owned by the session,
- * not to be read. Call flowipc_channel_accept() until it gives -EAGAIN before
- * polling. Since 0.1.
+ * not to be read. It stays readable until each open was taken, by
+ * flowipc_channel_accept() or flowipc_session_next_offer(). Since 0.1.
  */
 FLOWIPC_API int flowipc_session_fd(const struct flowipc_session *session);
+
+/** Why a session has ended. */
+enum flowipc_end_reason {
+	/** The peer has closed it, and all its channels. */
+	FLOWIPC_END_PEER_CLOSED = 1,
+	/** The peer's process has ended, or called exec. */
+	FLOWIPC_END_PEER_DIED = 2,
+	/** The peer broke the protocol, in the session or in a channel. */
+	FLOWIPC_END_PROTOCOL = 3,
+};
+
+/** The end of a session. */
+struct flowipc_session_end {
+	size_t sz;
+	enum flowipc_end_reason reason;
+	char text[192]; /**< one line, for people */
+};
+
+/**
+ * @brief Has the session ended, and why?
+ * @param end set to the reason, which is the same from then on; its sz must be
+ *        set.
+ * @return 0; -EAGAIN it has not ended; -EINVAL sz.
+ *
+ * A peer that breaks the protocol ends this session and no other: its channels
+ * give -EPROTO from then on, and so do calls that wait in them (with the device
+ * back end, when they next wake up). After the other ends what was sent before
+ * can still be received, and channels that were opened before be accepted.
+ *
+ * Thread-safe. Does not block. Since 0.1.
+ */
+FLOWIPC_API int flowipc_session_end(struct flowipc_session *session,
+				    struct flowipc_session_end *end);
 
 /** @brief Who the peer is. Thread-safe. Since 0.1. */
 FLOWIPC_API void flowipc_session_peer(const struct flowipc_session *session,

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Channels that are opened without waiting, and offers: metadata, acceptance,
+ * refusal, withdrawal, and what was sent before the answer.
+ */
+#include "harness.h"
+
+#include <poll.h>
+#include <signal.h>
+
+enum { METADATA_MAX = 4096 };
+
+static void check_metadata(const void *data, size_t size, size_t wanted)
+{
+	gives(size, wanted);
+	if (wanted)
+		pattern_check(data, wanted, wanted);
+	else
+		check(!data);
+}
+
+static void open_with_metadata(int sync, void *arg)
+{
+	static const size_t sizes[] = { 0, 1, 100, METADATA_MAX };
+	struct flowipc_session *session = test_session_connect();
+	struct flowipc_channel *channel;
+	char bytes[METADATA_MAX];
+	const void *data;
+	size_t size, i;
+
+	(void)arg;
+	for (i = 0; i < 4; i++) {
+		pattern_fill(bytes, sizes[i], sizes[i]);
+		ok(flowipc_channel_open(session, FLOWIPC_OPTS(channel,
+				.metadata = bytes, .metadata_size = sizes[i]),
+				i % 2 ? test_ms(10000) : 0, &channel));
+		memset(bytes, 0, sizeof(bytes));
+		data = flowipc_channel_metadata(channel, &size);
+		check_metadata(data, size, sizes[i]);
+		test_put(channel, i);
+		gives(test_take(channel), i);
+		flowipc_channel_close(channel);
+	}
+	gives(flowipc_channel_open(session, FLOWIPC_OPTS(channel,
+			.metadata = bytes, .metadata_size = METADATA_MAX + 1),
+			0, &channel), -EINVAL);
+	test_last_error_has("4096");
+	gives(flowipc_channel_open(session, FLOWIPC_OPTS(channel,
+			.metadata_size = 1), 0, &channel), -EINVAL);
+	sync_get(sync);
+	flowipc_session_close(session);
+}
+
+static void metadata(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 100, METADATA_MAX };
+	struct flowipc_channel *channel;
+	struct flowipc_offer *offer;
+	struct link link;
+	const void *data;
+	size_t size, i;
+
+	(void)state;
+	test_session_start(&link, open_with_metadata, NULL);
+	for (i = 0; i < 4; i++) {
+		ok(flowipc_session_next_offer(link.session, test_ms(10000),
+					      &offer));
+		data = flowipc_offer_metadata(offer, &size);
+		check_metadata(data, size, sizes[i]);
+		check(flowipc_offer_metadata(offer, NULL) == data);
+		ok(flowipc_offer_accept(offer, NULL, &channel));
+		data = flowipc_channel_metadata(channel, &size);
+		check_metadata(data, size, sizes[i]);
+		gives(test_take(channel), i);
+		test_put(channel, i);
+		gives(flowipc_receive(channel, &(uint64_t){ 0 }, 8,
+				      test_ms(10000)), -EPIPE);
+		flowipc_channel_close(channel);
+	}
+	sync_put(link.sync, 0);
+	link_stop(&link);
+}
+
+enum { SLOTS = 8 };
+
+static void send_before_the_answer(int sync, void *arg)
+{
+	struct flowipc_session *session = test_session_connect();
+	struct flowipc_message *message;
+	struct flowipc_channel *channel;
+	uint64_t number;
+
+	(void)arg;
+	ok(flowipc_channel_open(session, FLOWIPC_OPTS(channel, .slots = SLOTS),
+				0, &channel));
+	/* nothing to receive, of course */
+	gives(flowipc_receive(channel, &number, sizeof(number), 0), -EAGAIN);
+	gives(flowipc_receive(channel, &number, sizeof(number), 50),
+	      -ETIMEDOUT);
+	for (number = 0; number < SLOTS - 1; number++)
+		ok(flowipc_send(channel, &number, sizeof(number), 0));
+	/* the last one is lent */
+	ok(flowipc_message_new(channel, 3000, 0, &message));
+	pattern_fill(flowipc_message_buffer(message), 3000, 7);
+	ok(flowipc_message_send(message, 0));
+	gives(flowipc_send(channel, &number, sizeof(number), 0), -EAGAIN);
+	gives(flowipc_send(channel, &number, sizeof(number), 50), -ETIMEDOUT);
+	gives(flowipc_channel_reclaim(channel), 1);
+	sync_put(sync, 0);
+	/* waits for the answer and then for room */
+	test_put(channel, 100);
+	gives(test_take(channel), 101);
+	/* from now on everything is as ever */
+	for (number = 0; number < 5 * SLOTS; number++)
+		test_put(channel, number);
+	flowipc_channel_close(channel);
+	flowipc_session_close(session);
+}
+
+static void sent_before_the_answer(void **state)
+{
+	struct flowipc_message *message;
+	struct flowipc_channel *channel;
+	struct link link;
+	uint64_t number;
+
+	(void)state;
+	test_session_start(&link, send_before_the_answer, NULL);
+	sync_get(link.sync);
+	ok(flowipc_channel_accept(link.session, NULL, 0, &channel));
+	for (number = 0; number < SLOTS - 1; number++)
+		gives(test_take(channel), number);
+	ok(flowipc_message_receive(channel, &message, test_ms(10000)));
+	gives(flowipc_message_size(message), 3000);
+	pattern_check(flowipc_message_data(message), 3000, 7);
+	flowipc_message_release(message);
+	gives(test_take(channel), 100);
+	test_put(channel, 101);
+	for (number = 0; number < 5 * SLOTS; number++)
+		gives(test_take(channel), number);
+	flowipc_channel_close(channel);
+	link_stop(&link);
+}
+
+/*
+ * An opener that never looks for the answer by itself must wake an acceptor
+ * that sleeps all the same; many times, because it is about a race.
+ */
+static void send_to_sleepers(int sync, void *arg)
+{
+	struct flowipc_session *session = test_session_connect();
+	struct flowipc_channel *channel;
+	uint64_t random = 1;
+	int i, pause;
+
+	(void)sync;
+	(void)arg;
+	for (i = 0; i < test_loops(2000); i++) {
+		ok(flowipc_channel_open(session, FLOWIPC_OPTS(channel,
+				.wait_mode = FLOWIPC_WAIT_SLEEP), 0,
+				&channel));
+		for (pause = (int)test_random_below(&random, 3000); pause;
+		     pause--)
+			__asm__ volatile("" ::: "memory");
+		test_put(channel, (uint64_t)i);
+		test_put(channel, 5);
+		/* the answer to both may come before that to the open */
+		gives(test_take(channel), i);
+		flowipc_channel_close(channel);
+	}
+	flowipc_session_close(session);
+}
+
+static void acceptors_that_sleep(void **state)
+{
+	struct flowipc_channel *channel;
+	struct link link;
+	int i;
+
+	(void)state;
+	test_session_start(&link, send_to_sleepers, NULL);
+	for (i = 0; i < test_loops(2000); i++) {
+		ok(flowipc_channel_accept(link.session, FLOWIPC_OPTS(channel,
+				.wait_mode = FLOWIPC_WAIT_SLEEP),
+				test_ms(10000), &channel));
+		gives(test_take(channel), i);
+		gives(test_take(channel), 5);
+		test_put(channel, (uint64_t)i);
+		flowipc_channel_close(channel);
+	}
+	link_stop(&link);
+}
+
+static void expect_refusals(int sync, void *arg)
+{
+	struct flowipc_session *session = test_session_connect();
+	struct flowipc_channel *channel = NULL;
+	struct pollfd poller = { .events = POLLIN };
+	int fds = test_count_fds(), maps = test_count_shared_maps(), i;
+
+	(void)arg;
+	/* one that waits for the answer */
+	gives(flowipc_channel_open(session, NULL, test_ms(10000), &channel),
+	      -ECONNREFUSED);
+	check(!channel);
+	/* that sleeps in receive, that sleeps in send, and that polls */
+	for (i = 0; i < 3; i++) {
+		ok(flowipc_channel_open(session, FLOWIPC_OPTS(channel,
+				.slots = 2, .wait_mode = FLOWIPC_WAIT_SLEEP),
+				0, &channel));
+		ok(flowipc_send(channel, "a", 1, 0));
+		ok(flowipc_send(channel, "b", 1, 0));
+		poller.fd = flowipc_channel_fd(channel);
+		gives(poll(&poller, 1, 0), 0);
+		sync_put(sync, 0);
+		if (i == 0)
+			gives(flowipc_receive(channel, &(char){ 0 }, 1,
+					      test_ms(10000)), -ECONNREFUSED);
+		else if (i == 1)
+			gives(flowipc_send(channel, "c", 1, test_ms(10000)),
+			      -ECONNREFUSED);
+		else
+			gives(poll(&poller, 1, test_ms(10000)), 1);
+		check(i < 2 || poller.revents & POLLHUP);
+		/* and whatever comes then */
+		gives(flowipc_receive(channel, &(char){ 0 }, 1, 0),
+		      -ECONNREFUSED);
+		gives(flowipc_send(channel, "c", 1, 0), -ECONNREFUSED);
+		gives(flowipc_channel_reclaim(channel), -ECONNREFUSED);
+		flowipc_channel_close(channel);
+	}
+	gives(test_count_fds(), fds);
+	gives(test_count_shared_maps(), maps);
+	/* the session is none the worse for it */
+	ok(flowipc_channel_open(session, NULL, test_ms(10000), &channel));
+	test_put(channel, 3);
+	flowipc_channel_close(channel);
+	flowipc_session_close(session);
+}
+
+static void refusals(void **state)
+{
+	struct flowipc_channel *channel;
+	struct flowipc_offer *offer;
+	struct link link;
+	int fds, i;
+
+	(void)state;
+	test_session_start(&link, expect_refusals, NULL);
+	fds = test_count_fds();
+	for (i = 0; i < 4; i++) {
+		ok(flowipc_session_next_offer(link.session, test_ms(10000),
+					      &offer));
+		if (i) {
+			sync_get(link.sync);
+			/* let it fall asleep */
+			test_sleep_ms(50);
+		}
+		flowipc_offer_refuse(offer);
+	}
+	flowipc_offer_refuse(NULL);
+	ok(flowipc_channel_accept(link.session, NULL, test_ms(10000),
+				  &channel));
+	gives(test_take(channel), 3);
+	flowipc_channel_close(channel);
+	gives(test_count_fds(), fds);
+	link_stop(&link);
+}
+
+static void open_and_leave(int sync, void *arg)
+{
+	struct flowipc_session *session = test_session_connect();
+	struct flowipc_channel *channel;
+	uint64_t number;
+
+	(void)arg;
+	/* nothing was sent: it is as if it had never been */
+	ok(flowipc_channel_open(session, NULL, 0, &channel));
+	flowipc_channel_close(channel);
+	gives(flowipc_channel_open(session, NULL, 50, &channel), -ETIMEDOUT);
+	/* but what was sent arrives */
+	ok(flowipc_channel_open(session, NULL, 0, &channel));
+	for (number = 0; number < 5; number++)
+		test_put(channel, number);
+	flowipc_channel_close(channel);
+	/* also of one that is killed next */
+	ok(flowipc_channel_open(session, NULL, 0, &channel));
+	for (number = 10; number < 15; number++)
+		test_put(channel, number);
+	sync_put(sync, 0);
+	pause();
+}
+
+static void opener_that_is_gone(void **state)
+{
+	struct flowipc_session_end end = { .sz = sizeof(end) };
+	struct flowipc_channel *channel;
+	struct pollfd poller = { .events = POLLIN };
+	struct link link;
+	uint64_t number;
+
+	(void)state;
+	if (test_backend() == FLOWIPC_BACKEND_DEVICE) {
+		print_message("a grant that was not claimed ends with its owner\n");
+		skip();
+	}
+	test_session_start(&link, open_and_leave, NULL);
+	sync_get(link.sync);
+	ok(flowipc_channel_accept(link.session, NULL, test_ms(10000),
+				  &channel));
+	for (number = 0; number < 5; number++)
+		gives(test_take(channel), number);
+	gives(flowipc_receive(channel, &number, sizeof(number),
+			      test_ms(10000)), -EPIPE);
+	flowipc_channel_close(channel);
+	peer_kill(&link.peer);
+	/* whoever asks for the end takes nothing away */
+	poller.fd = flowipc_session_fd(link.session);
+	gives(poll(&poller, 1, test_ms(10000)), 1);
+	while (flowipc_session_end(link.session, &end))
+		test_sleep_ms(1);
+	gives(end.reason, FLOWIPC_END_PEER_DIED);
+	ok(flowipc_channel_accept(link.session, NULL, 0, &channel));
+	for (number = 10; number < 15; number++)
+		gives(test_take(channel), number);
+	gives(flowipc_receive(channel, &number, sizeof(number),
+			      test_ms(10000)), -EPIPE);
+	flowipc_channel_close(channel);
+	gives(flowipc_channel_accept(link.session, NULL, 0, &channel), -EPIPE);
+	link_close(&link);
+}
+
+static void offer_many(int sync, void *arg)
+{
+	struct flowipc_session *session = test_session_connect();
+	struct flowipc_channel *channels[4];
+	int i;
+
+	(void)arg;
+	for (i = 0; i < 4; i++) {
+		ok(flowipc_channel_open(session, NULL, 0, &channels[i]));
+		test_put(channels[i], (uint64_t)i);
+	}
+	sync_put(sync, 0);
+	sync_get(sync);
+	gives(flowipc_receive(channels[0], &(uint64_t){ 0 }, 8,
+			      test_ms(10000)), -ECONNREFUSED);
+	for (i = 1; i < 4; i++)
+		gives(test_take(channels[i]), 10 * i);
+	for (i = 0; i < 4; i++)
+		flowipc_channel_close(channels[i]);
+	flowipc_session_close(session);
+}
+
+/* In any order, and some not at all; also after the session was closed. */
+static void offers_in_hand(void **state)
+{
+	struct pollfd poller = { .events = POLLIN };
+	struct flowipc_offer *offers[4];
+	struct flowipc_channel *channel;
+	struct link link;
+	int i;
+
+	(void)state;
+	test_session_start(&link, offer_many, NULL);
+	sync_get(link.sync);
+	poller.fd = flowipc_session_fd(link.session);
+	for (i = 0; i < 4; i++) {
+		/* readable as long as there is one */
+		gives(poll(&poller, 1, 0), 1);
+		ok(flowipc_session_next_offer(link.session, 0, &offers[i]));
+	}
+	gives(poll(&poller, 1, 0), 0);
+	gives(flowipc_session_next_offer(link.session, 0, &offers[0]),
+	      -EAGAIN);
+	gives(flowipc_session_next_offer(link.session, 50, &offers[0]),
+	      -ETIMEDOUT);
+	sync_put(link.sync, 0);
+	flowipc_session_close(link.session);
+	link.session = NULL;
+	/* bad options are the acceptor's own fault: the offer is used up */
+	gives(flowipc_offer_accept(offers[0], FLOWIPC_OPTS(channel,
+			.metadata = "x", .metadata_size = 1), &channel),
+	      -EINVAL);
+	for (i = 3; i > 0; i--) {
+		ok(flowipc_offer_accept(offers[i], NULL, &channel));
+		gives(test_take(channel), i);
+		test_put(channel, 10 * (uint64_t)i);
+		flowipc_channel_close(channel);
+	}
+	link_stop(&link);
+}
+
+static void open_until_full(int sync, void *arg)
+{
+	enum { LIMIT = 2000 };
+	static struct flowipc_channel *channels[LIMIT];
+	struct flowipc_session *session = test_session_connect();
+	int count = 0, err;
+
+	(void)arg;
+	while (count < LIMIT) {
+		err = (int)gives_one_of(flowipc_channel_open(session,
+				FLOWIPC_OPTS(channel, .slots = 2,
+					     .payload_bytes = 1), 0,
+				&channels[count]), 0, -EAGAIN, -EMFILE,
+				-EDQUOT);
+		if (err)
+			break;
+		count++;
+	}
+	check(count > 10 && count < LIMIT);
+	/* it was refused in words, and without a wait */
+	check(*flowipc_last_error());
+	sync_put(sync, (uint64_t)count);
+	sync_get(sync);
+	while (count)
+		flowipc_channel_close(channels[--count]);
+	flowipc_session_close(session);
+}
+
+static void more_than_anybody_looks_at(void **state)
+{
+	struct flowipc_channel *channel;
+	struct link link;
+	uint64_t count, i;
+
+	(void)state;
+	test_session_start(&link, open_until_full, NULL);
+	count = sync_get(link.sync);
+	for (i = 0; i < count; i++) {
+		ok(flowipc_channel_accept(link.session, FLOWIPC_OPTS(channel,
+				.slots = 2, .payload_bytes = 1), 0,
+				&channel));
+		flowipc_channel_close(channel);
+	}
+	sync_put(link.sync, 0);
+	link_stop(&link);
+}
+
+static const struct CMUnitTest tests[] = {
+	TEST(metadata),
+	TEST(sent_before_the_answer),
+	TEST(acceptors_that_sleep),
+	TEST(refusals),
+	TEST(opener_that_is_gone),
+	TEST(offers_in_hand),
+	TEST(more_than_anybody_looks_at),
+};
+
+TEST_MAIN(tests, NULL)
