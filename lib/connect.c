@@ -2,6 +2,7 @@
 /* The client's side of the rendezvous. */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "clock.h"
 #include "error.h"
 #include "name.h"
+#include "opening.h"
 #include "options.h"
 #include "policy.h"
 #include "session.h"
@@ -173,12 +175,43 @@ static int greet(int control, const char *path, uint16_t offered,
 	return 0;
 }
 
+/* Open the channels that were asked for; all of them or none. */
+static int channels_begin(struct flowipc_session *session,
+			  const struct flowipc_connect_opts *opts,
+			  uint64_t deadline)
+{
+	struct flowipc_channel **channels;
+	size_t count;
+	int err = 0;
+
+	if (!opts->channel_count)
+		return 0;
+	channels = calloc(opts->channel_count, sizeof(*channels));
+	if (!channels)
+		return flowipc__fail(-ENOMEM, "out of memory");
+	for (count = 0; count < opts->channel_count; count++) {
+		err = flowipc__channel_begin(
+			session,
+			opts->channel_opts ? opts->channel_opts[count] : NULL,
+			deadline, &channels[count]);
+		if (err)
+			break;
+	}
+	if (!err)
+		memcpy(opts->channels, channels, count * sizeof(*channels));
+	while (err && count)
+		flowipc_channel_close(channels[--count]);
+	free(channels);
+	return err;
+}
+
 int flowipc_connect(const char *name, const struct flowipc_connect_opts *opts,
 		    int timeout_ms, struct flowipc_session **session)
 {
 	uint64_t deadline = flowipc__deadline(timeout_ms);
 	struct flowipc_connect_opts known;
 	const struct backend *backend = NULL;
+	struct flowipc_session *new;
 	struct sockaddr_un address;
 	struct policy policy;
 	struct flowipc_peer peer;
@@ -188,6 +221,10 @@ int flowipc_connect(const char *name, const struct flowipc_connect_opts *opts,
 	err = flowipc__options_read(&known, sizeof(known), opts, "connect");
 	if (err)
 		return err;
+	if (known.channel_count && !known.channels)
+		return flowipc__fail(
+			-EINVAL, "connect options: channels is NULL, not %zu",
+			known.channel_count);
 	err = flowipc__policy_create(&policy, known.policy, known.allow);
 	if (err)
 		return err;
@@ -211,6 +248,15 @@ int flowipc_connect(const char *name, const struct flowipc_connect_opts *opts,
 			close(control);
 		return err;
 	}
-	return flowipc__session_create(control, courier, backend, &peer, name,
-				       true, session);
+	err = flowipc__session_create(control, courier, backend, &peer, name,
+				      true, &new);
+	if (err)
+		return err;
+	err = channels_begin(new, &known, deadline);
+	if (err) {
+		flowipc_session_close(new);
+		return err;
+	}
+	*session = new;
+	return 0;
 }

@@ -224,11 +224,10 @@ static int channel_announce(struct flowipc_channel *channel, uint64_t deadline)
 	return err;
 }
 
-int flowipc_channel_open(struct flowipc_session *session,
-			 const struct flowipc_channel_opts *opts,
-			 int timeout_ms, struct flowipc_channel **channel)
+int flowipc__channel_begin(struct flowipc_session *session,
+			   const struct flowipc_channel_opts *opts,
+			   uint64_t deadline, struct flowipc_channel **channel)
 {
-	uint64_t deadline = flowipc__deadline(timeout_ms);
 	struct flowipc_channel_opts known;
 	struct flowipc_channel *new;
 	int err;
@@ -243,15 +242,35 @@ int flowipc_channel_open(struct flowipc_session *session,
 					known.metadata_size);
 	if (!err)
 		err = channel_announce(new, deadline);
-	if (!err && deadline) {
-		new->opening.grace_ms = GRACE_MS;
-		err = opening_wait(&new->opening, deadline);
-	}
 	if (err) {
 		flowipc__channel_free(new);
 		return err;
 	}
 	flowipc__session_add(session, new);
+	*channel = new;
+	return 0;
+}
+
+int flowipc_channel_open(struct flowipc_session *session,
+			 const struct flowipc_channel_opts *opts,
+			 int timeout_ms, struct flowipc_channel **channel)
+{
+	uint64_t deadline = flowipc__deadline(timeout_ms);
+	struct flowipc_channel *new;
+	int err;
+
+	err = flowipc__channel_begin(session, opts, deadline, &new);
+	if (err)
+		return err;
+	if (deadline) {
+		new->opening.grace_ms = GRACE_MS;
+		err = opening_wait(&new->opening, deadline);
+		new->opening.grace_ms = 0;
+	}
+	if (err) {
+		flowipc__channel_free(new);
+		return err;
+	}
 	*channel = new;
 	return 0;
 }

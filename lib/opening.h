@@ -23,6 +23,8 @@
 #include "outbox.h"
 
 struct flowipc_channel;
+struct flowipc_channel_opts;
+struct flowipc_session;
 struct lane;
 
 /* An open of ours that was not answered yet, as far as one direction knows. */
@@ -34,6 +36,14 @@ struct opening {
 	int error; /* what came of it; 0 if it was accepted */
 	struct outbox theirs; /* of use once it was accepted */
 };
+
+/*
+ * Open a channel without waiting for the answer; until @deadline for room to
+ * say it.
+ */
+int flowipc__channel_begin(struct flowipc_session *session,
+			   const struct flowipc_channel_opts *opts,
+			   uint64_t deadline, struct flowipc_channel **channel);
 
 void flowipc__opening_init(struct opening *opening,
 			   struct flowipc_channel *channel);

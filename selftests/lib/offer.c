@@ -438,6 +438,89 @@ static void more_than_anybody_looks_at(void **state)
 	link_stop(&link);
 }
 
+static void connect_with_channels(int sync, void *arg)
+{
+	const struct flowipc_channel_opts *const opts[3] = {
+		FLOWIPC_OPTS(channel, .metadata = "first", .metadata_size = 5),
+		NULL,
+		FLOWIPC_OPTS(channel, .metadata = "third", .metadata_size = 5),
+	};
+	struct flowipc_channel *channels[40] = { NULL };
+	struct flowipc_session *session = NULL;
+	int fds = test_count_fds(), i;
+
+	(void)arg;
+	/* one that cannot be: then there is nothing */
+	gives(flowipc_connect("t", FLOWIPC_OPTS(connect, .channels = channels,
+			.channel_opts = (const struct flowipc_channel_opts *[])
+			{ NULL, FLOWIPC_OPTS(channel, .slots = 3) },
+			.channel_count = 2), test_ms(10000), &session),
+	      -EINVAL);
+	test_last_error_has("slots");
+	check(!session && !channels[0] && !channels[1]);
+	gives(flowipc_connect("t", FLOWIPC_OPTS(connect, .channel_count = 2),
+			      test_ms(10000), &session), -EINVAL);
+	test_last_error_has("channels");
+	gives(test_count_fds(), fds);
+
+	ok(flowipc_connect("t", FLOWIPC_OPTS(connect, .channels = channels,
+			.channel_opts = opts, .channel_count = 3),
+			test_ms(10000), &session));
+	for (i = 0; i < 3; i++) {
+		test_put(channels[i], (uint64_t)i);
+		gives(test_take(channels[i]), 10 + i);
+		flowipc_channel_close(channels[i]);
+	}
+	flowipc_session_close(session);
+	ok(flowipc_connect("t", FLOWIPC_OPTS(connect, .channels = channels,
+			.channel_count = 40), test_ms(10000), &session));
+	sync_put(sync, 0);
+	for (i = 0; i < 40; i++) {
+		test_put(channels[i], (uint64_t)i);
+		flowipc_channel_close(channels[i]);
+	}
+	flowipc_session_close(session);
+}
+
+static void channels_at_connect(void **state)
+{
+	static const char *const words[3] = { "first", NULL, "third" };
+	struct flowipc_session *session;
+	struct flowipc_channel *channel;
+	const char *data;
+	struct link link;
+	size_t size;
+	int i;
+
+	(void)state;
+	/* the session of the attempt that comes to nothing */
+	test_session_start(&link, connect_with_channels, NULL);
+	ok(flowipc_accept(link.server, test_ms(10000), &session));
+	for (i = 0; i < 3; i++) {
+		ok(flowipc_channel_accept(session, NULL, test_ms(10000),
+					  &channel));
+		data = flowipc_channel_metadata(channel, &size);
+		check(words[i] ? size == 5 && !memcmp(data, words[i], 5) :
+				 !data);
+		gives(test_take(channel), i);
+		test_put(channel, 10 + (uint64_t)i);
+		gives(flowipc_receive(channel, &(char){ 0 }, 1,
+				      test_ms(10000)), -EPIPE);
+		flowipc_channel_close(channel);
+	}
+	flowipc_session_close(session);
+	ok(flowipc_accept(link.server, test_ms(10000), &session));
+	sync_get(link.sync);
+	for (i = 0; i < 40; i++) {
+		ok(flowipc_channel_accept(session, NULL, test_ms(10000),
+					  &channel));
+		gives(test_take(channel), i);
+		flowipc_channel_close(channel);
+	}
+	flowipc_session_close(session);
+	link_stop(&link);
+}
+
 static const struct CMUnitTest tests[] = {
 	TEST(metadata),
 	TEST(sent_before_the_answer),
@@ -445,6 +528,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(refusals),
 	TEST(opener_that_is_gone),
 	TEST(offers_in_hand),
+	TEST(channels_at_connect),
 	TEST(more_than_anybody_looks_at),
 };
 

@@ -24,6 +24,8 @@
 extern "C" {
 #endif
 
+struct flowipc_channel;
+struct flowipc_channel_opts;
 struct flowipc_server;
 struct flowipc_session;
 
@@ -84,6 +86,15 @@ struct flowipc_connect_opts {
 	enum flowipc_backend backend;
 	/** Lists that the server must be on as well; default none. */
 	const struct flowipc_allow_opts *allow;
+	/**
+	 * Channels to open at once, each as by flowipc_channel_open() with
+	 * timeout 0: how many, where to put them, and the options of each, in
+	 * the order that the server sees. channel_opts or one of them can be
+	 * NULL.
+	 */
+	size_t channel_count;
+	struct flowipc_channel **channels;
+	const struct flowipc_channel_opts *const *channel_opts;
 };
 
 /** Who is at the other end of a session, as the kernel knows it. */
@@ -183,7 +194,8 @@ FLOWIPC_API void flowipc_server_close(struct flowipc_server *server);
  * -ETIMEDOUT it did not answer; -EACCES the socket or the server refused us,
  * or our policy refused the server; -EPROTONOSUPPORT the two sides have no
  * protocol version or no back end in common; -EPROTO it is not a flowipc
- * server; -ENOMEM; -EMFILE; -EINTR; and what flowipc_backend_find() returns.
+ * server; -ENOMEM; -EMFILE; -EINTR; and what flowipc_backend_find() and, for
+ * channels of the options, flowipc_channel_open() return.
  *
  * Thread-safe. Blocks up to @p timeout_ms. Since 0.1.
  */
