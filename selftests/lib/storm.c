@@ -80,6 +80,7 @@ struct plan {
 	uint64_t seed;
 	uint64_t size;
 	bool from_region;
+	unsigned int fds;
 };
 
 static struct plan plan_of(const struct flow *flow)
@@ -97,6 +98,8 @@ static struct plan plan_of(const struct flow *flow)
 		plan.size = REGION_BYTES;
 		break;
 	case 2:
+		plan.fds = 1 + (unsigned int)test_random_below(&state, 3);
+		break;
 	case 3:
 	case 4:
 	case 5:
@@ -129,10 +132,13 @@ static int flow_send(struct flow *flow, int timeout)
 {
 	struct plan plan = plan_of(flow);
 	struct flowipc_message *message;
+	unsigned int i;
 	int err;
 
 	err = message_make(flow, &plan, timeout, &message);
 	if (!err) {
+		for (i = 0; i < plan.fds; i++)
+			ok(flowipc_message_attach_fd(message, STDERR_FILENO));
 		flowipc_message_set_type(message, flow->position);
 		err = flowipc_message_send(message, timeout);
 		if (err)
@@ -157,6 +163,10 @@ static int flow_receive(struct flow *flow, int timeout)
 	gives(flowipc_message_type(message), flow->position);
 	gives(flowipc_message_size(message), plan.size);
 	pattern_check(flowipc_message_data(message), plan.size, plan.seed);
+	gives(flowipc_message_fd_count(message), plan.fds);
+	/* the others are closed with the message */
+	if (plan.fds)
+		sys(close(flowipc_message_take_fd(message, 0)));
 	/* some are held for a while, and given back out of order */
 	kept = &flow->kept[plan.seed % KEPT];
 	flowipc_message_release(*kept);
@@ -377,42 +387,49 @@ static void server_admit(struct flowipc_server *server,
 			break;
 }
 
-/* Nothing to do: until a client comes, or says something; or for a moment. */
-static void server_sleep(const struct flowipc_server *server,
-			 const struct connection *connections)
+/* What tells that there is something to do for a client. */
+static int connection_fd(const struct connection *connection)
 {
-	struct pollfd fds[1 + CONNECTIONS] = {
-		{ .fd = flowipc_server_fd(server), .events = POLLIN },
-	};
-	nfds_t count = 1;
-	int limit = 20, i;
+	const struct flow *flow = &connection->flow;
+	int fd;
 
-	for (i = 0; i < CONNECTIONS; i++) {
-		if (!connections[i].session)
-			continue;
-		fds[count++] = (struct pollfd){
-			.fd = connections[i].flow.channel ?
-				flowipc_channel_fd(connections[i].flow.channel) :
-				flowipc_session_fd(connections[i].session),
-			.events = POLLIN,
-		};
-		/* whoever is to receive makes room without saying so */
-		if (connections[i].flow.account &&
-		    connections[i].direction == FROM_SERVER)
-			limit = 1;
-	}
-	sys(poll(fds, count, limit));
+	if (!flow->channel)
+		return flowipc_session_fd(connection->session);
+	if (!flow->account || connection->direction == TO_SERVER)
+		return flowipc_channel_fd(flow->channel);
+	fd = flowipc_channel_space_fd(flow->channel);
+	check(fd >= 0);
+	return fd;
+}
+
+/* Nothing to do: until a client comes, says something or makes room. */
+static void server_sleep(const struct flowipc_server *server,
+			 const struct connection *connections, int sync)
+{
+	struct pollfd fds[2 + CONNECTIONS] = {
+		{ .fd = flowipc_server_fd(server), .events = POLLIN },
+		{ .fd = sync, .events = POLLIN },
+	};
+	nfds_t count = 2;
+	int i;
+
+	for (i = 0; i < CONNECTIONS; i++)
+		if (connections[i].session)
+			fds[count++] = (struct pollfd){
+				.fd = connection_fd(&connections[i]),
+				.events = POLLIN,
+			};
+	sys(poll(fds, count, -1));
 }
 
 static void server(int sync, void *arg)
 {
-	struct connection connections[CONNECTIONS] = { { NULL } };
+	static struct connection connections[CONNECTIONS];
 	uint64_t random = storm->seed + (uint64_t)getpid(), before;
 	struct flowipc_region *region;
 	struct flowipc_server *server;
 	int fds, maps, i;
 
-	(void)sync;
 	role = *(enum role *)arg;
 	fds = test_count_fds();
 	maps = test_count_shared_maps();
@@ -428,7 +445,7 @@ static void server(int sync, void *arg)
 				connection_serve(&connections[i], region,
 						 &random);
 		if (atomic_load(&storm->progress[role]) == before)
-			server_sleep(server, connections);
+			server_sleep(server, connections, sync);
 	}
 	for (i = 0; i < CONNECTIONS; i++)
 		connection_end(&connections[i]);
@@ -551,6 +568,7 @@ static void whoever_is_killed(void **state)
 	for (i = SENDER; i < ROLES; i++)
 		peer_join(&victims[i].peer);
 	atomic_store(&storm->over[SERVER_ENDS], true);
+	sync_put(victims[SERVER].peer.sync, 0);
 	peer_join(&victims[SERVER].peer);
 	print_message("%d killed:", kills);
 	for (i = 0; i < ROLES; i++)
