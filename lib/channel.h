@@ -20,6 +20,8 @@ struct import;
 struct flowipc_message {
 	struct flowipc_channel *channel;
 	struct flowipc_message *next; /* in a list of unused ones */
+	struct flowipc_message *rest; /* the next piece of this message */
+	unsigned int further; /* of the first piece: how many there are behind */
 	enum slot_kind kind;
 	bool received;
 	uint32_t loan;
@@ -30,6 +32,7 @@ struct flowipc_message {
 	struct flowipc_region *region; /* to be sent: the region it is from */
 	uint64_t offset; /* where in region or chunk */
 	uint32_t chunk; /* received: which one of the peer's */
+	uint32_t number; /* to be sent: what the courier calls its memory */
 	struct import *import; /* received: what it is in, if no chunk */
 	unsigned int fd_count;
 	_Alignas(64) unsigned char bytes[FLOWIPC__INLINE_MAX];
@@ -66,10 +69,11 @@ struct view {
 struct sender {
 	struct lane lane;
 	uint64_t position;
+	uint64_t wanted; /* slots that are waited for */
 	uint64_t oldest; /* neither consumed, as last seen, nor dropped */
 	uint64_t consumed; /* by the peer, as last seen */
 	enum flowipc_when_full when_full;
-	uint64_t contested; /* 1 + a position, see drop.c; 0: none */
+	uint64_t contested; /* the position behind it, see drop.c; 0: none */
 	uint64_t dropped;
 	uint64_t released; /* releases of the peer that were taken note of */
 	uint32_t lent; /* loans in state LOAN_SENT */
@@ -213,7 +217,8 @@ void flowipc__fds_close(struct flowipc_message *message);
 /* loan.c */
 int flowipc__loan_take(struct sender *sender, uint32_t *loan);
 bool flowipc__loan_is_there(const struct sender *sender);
-void flowipc__loan_sent(struct sender *sender, uint32_t loan, uint64_t bytes);
+void flowipc__loan_sent(struct sender *sender, uint32_t loan, uint64_t bytes,
+			uint64_t position);
 void flowipc__loan_give(struct sender *sender, uint32_t loan);
 /* The message at @position, which nobody will receive, was dropped. -EPROTO. */
 int flowipc__loan_drop(struct flowipc_channel *channel, uint32_t loan,

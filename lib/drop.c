@@ -9,6 +9,9 @@
  *   sender:   first = p + 1; fence; is the peer taking p, or beyond it?
  *   receiver: taking = p + 1; fence; is first still not beyond p?
  *
+ * Of a message of several pieces, p is the position of the first, and what is
+ * dropped ends behind the last.
+ *
  * At least one of them sees the other. A receiver that sees the sender skips the
  * message. A sender that does not see the receiver has dropped it. A sender that
  * does see the receiver cannot tell what the receiver has seen: the message is
@@ -25,15 +28,31 @@
 /* How often a peer that is taking a message is given the processor. */
 #define CONTEST_YIELDS 100
 
+static const struct slot *slot_of(const struct flowipc_channel *channel,
+				  uint64_t position)
+{
+	return &channel->mine.slots[position & channel->mine.slot_mask];
+}
+
 static int position_dropped(struct flowipc_channel *channel, uint64_t position)
 {
-	const struct slot *slot =
-		&channel->mine.slots[position & channel->mine.slot_mask];
+	const struct slot *slot = slot_of(channel, position);
 
 	channel->sender.dropped++;
 	if (slot->kind == SLOT_INLINE)
 		return 0;
 	return flowipc__loan_drop(channel, slot->loan, position);
+}
+
+/* All pieces of a message. */
+static int positions_dropped(struct flowipc_channel *channel, uint64_t from,
+			     uint64_t end)
+{
+	int err = 0;
+
+	while (!err && from != end)
+		err = position_dropped(channel, from++);
+	return err;
 }
 
 int flowipc__contest_settle(struct flowipc_channel *channel)
@@ -47,29 +66,34 @@ int flowipc__contest_settle(struct flowipc_channel *channel)
 	if (atomic_load_explicit(&cursor->skipped, memory_order_relaxed) !=
 	    contested)
 		return 0;
-	return position_dropped(channel, contested - 1);
+	return positions_dropped(channel, sender->oldest, contested);
 }
 
 int flowipc__oldest_drop(struct flowipc_channel *channel)
 {
 	struct sender *sender = &channel->sender;
 	uint64_t oldest = sender->oldest;
+	uint64_t first;
 	int i, err;
 
 	if (!sender->contested) {
 		if (oldest == sender->position)
 			return 0;
-		atomic_store_explicit(&channel->mine.span->first, oldest + 1,
+		first = oldest + 1 + slot_of(channel, oldest)->further;
+		/* Who has overwritten it is not to hang. */
+		if (first > sender->position)
+			first = sender->position;
+		atomic_store_explicit(&channel->mine.span->first, first,
 				      memory_order_release);
 		/* Pairs with the fence in message_claim(). */
 		flowipc__fence_full();
 		if (atomic_load_explicit(&sender->lane.theirs.cursor->taking,
 					 memory_order_acquire) <= oldest) {
-			sender->oldest = oldest + 1;
-			err = position_dropped(channel, oldest);
+			sender->oldest = first;
+			err = positions_dropped(channel, oldest, first);
 			return err ? err : 1;
 		}
-		sender->contested = oldest + 1;
+		sender->contested = first;
 	}
 	for (i = 0; i < CONTEST_YIELDS; i++) {
 		err = flowipc__consumed_look(channel);
@@ -89,8 +113,7 @@ bool flowipc__dropping_frees(const struct flowipc_channel *channel)
 
 	for (position = sender->oldest; position != sender->position;
 	     position++) {
-		if (channel->mine.slots[position & channel->mine.slot_mask]
-			    .kind != SLOT_INLINE)
+		if (slot_of(channel, position)->kind != SLOT_INLINE)
 			return true;
 	}
 	return false;

@@ -72,13 +72,14 @@ int flowipc__loan_take(struct sender *sender, uint32_t *loan)
 }
 
 /* Before it is published: from then on the peer may give it back. */
-void flowipc__loan_sent(struct sender *sender, uint32_t index, uint64_t bytes)
+void flowipc__loan_sent(struct sender *sender, uint32_t index, uint64_t bytes,
+			uint64_t position)
 {
 	struct loan *loan = &sender->loans[index];
 
 	loan->state = LOAN_SENT;
 	loan->bytes = bytes;
-	loan->position = sender->position;
+	loan->position = position;
 	sender->lent++;
 	sender->lent_bytes += bytes;
 	if (loan->region)

@@ -58,6 +58,7 @@ lib_libflowipc_la_SOURCES = \
 	lib/payload.h \
 	lib/policy.c \
 	lib/policy.h \
+	lib/pieces.c \
 	lib/probes.c \
 	lib/probes.h \
 	lib/receive.c \

@@ -31,16 +31,23 @@ struct flowipc_message *flowipc__message_get(struct flowipc_channel *channel,
 	message->import = NULL;
 	message->chunk = 0;
 	message->fd_count = 0;
+	message->rest = NULL;
+	message->further = 0;
 	return message;
 }
 
 void flowipc__message_put(struct flowipc_message *message,
 			  struct flowipc_message **unused)
 {
+	struct flowipc_message *rest;
+
 	if (message->fd_count)
 		flowipc__fds_close(message);
-	message->next = *unused;
-	*unused = message;
+	for (; message; message = rest) {
+		rest = message->rest;
+		message->next = *unused;
+		*unused = message;
+	}
 }
 
 static int size_check(const struct sender *sender, uint64_t size)
@@ -139,6 +146,7 @@ int flowipc_message_from_region(struct flowipc_channel *channel,
 void flowipc_message_release(struct flowipc_message *message)
 {
 	struct flowipc_channel *channel;
+	struct flowipc_message *piece;
 
 	if (!message)
 		return;
@@ -147,13 +155,16 @@ void flowipc_message_release(struct flowipc_message *message)
 		if (FLOWIPC__TRACED(release))
 			FLOWIPC__PROBE(release, channel->receiver.lane.stream,
 				       channel->receiver.lane.label,
-				       message->size);
+				       flowipc_message_total(message));
 		flowipc__message_give_back(message);
 		channel->receiver.held--;
 		flowipc__message_put(message, &channel->receiver.unused);
 	} else {
-		if (message->kind != SLOT_INLINE)
-			flowipc__loan_give(&channel->sender, message->loan);
+		for (piece = message; piece; piece = piece->rest) {
+			if (piece->kind != SLOT_INLINE)
+				flowipc__loan_give(&channel->sender,
+						   piece->loan);
+		}
 		channel->sender.held--;
 		flowipc__message_put(message, &channel->sender.unused);
 	}

@@ -57,7 +57,8 @@ struct slot {
 	uint64_t correlation;
 	uint64_t sent_ns; /* 0 unless the sender is traced */
 	uint16_t kind;
-	uint16_t fds; /* descriptors that go with it, see fds.c */
+	uint8_t fds; /* descriptors that go with it, see fds.c */
+	uint8_t further; /* slots behind this one that belong to it, pieces.c */
 	uint32_t loan; /* what to put into the releases */
 	uint64_t size;
 	union {

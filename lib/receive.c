@@ -9,15 +9,24 @@
 #include "error.h"
 #include "probes.h"
 
-static bool slot_arrived(struct flowipc_channel *channel)
+static const struct slot *slot_at(const struct flowipc_channel *channel,
+				  uint64_t position)
 {
 	const struct outbox *theirs = &channel->receiver.lane.theirs;
-	uint64_t position = channel->receiver.position;
-	const struct slot *slot = &theirs->slots[position & theirs->slot_mask];
 
+	return &theirs->slots[position & theirs->slot_mask];
+}
+
+static bool slot_holds(const struct flowipc_channel *channel, uint64_t position)
+{
 	/* Pairs with the store in slot_publish(). */
-	return atomic_load_explicit(&slot->sequence, memory_order_acquire) ==
-	       position + 1;
+	return atomic_load_explicit(&slot_at(channel, position)->sequence,
+				    memory_order_acquire) == position + 1;
+}
+
+static bool slot_arrived(struct flowipc_channel *channel)
+{
+	return slot_holds(channel, channel->receiver.position);
 }
 
 static int protocol_error(struct flowipc_channel *channel, const char *what)
@@ -138,16 +147,22 @@ void flowipc__message_give_back(struct flowipc_message *message)
 {
 	struct flowipc_channel *channel = message->channel;
 	struct receiver *receiver = &channel->receiver;
+	uint64_t released = receiver->released;
 
-	if (message->kind == SLOT_INLINE)
+	for (; message; message = message->rest) {
+		if (message->kind == SLOT_INLINE)
+			continue;
+		payload_put(message);
+		atomic_store_explicit(
+			&channel->mine.releases[released++ % FLOWIPC__LOANS],
+			message->loan, memory_order_relaxed);
+	}
+	if (released == receiver->released)
 		return;
-	payload_put(message);
-	atomic_store_explicit(
-		&channel->mine.releases[receiver->released % FLOWIPC__LOANS],
-		message->loan, memory_order_relaxed);
+	receiver->released = released;
 	/* Pairs with the load in flowipc__loans_reclaim(). */
-	atomic_store_explicit(&channel->mine.cursor->released,
-			      ++receiver->released, memory_order_release);
+	atomic_store_explicit(&channel->mine.cursor->released, released,
+			      memory_order_release);
 	if (!channel->closed)
 		flowipc__lane_ring(&receiver->lane);
 }
@@ -199,62 +214,99 @@ static int payload_find(struct flowipc_message *message, uint32_t region)
 	return 0;
 }
 
-static int slot_take(struct flowipc_channel *channel,
-		     struct flowipc_message *message)
+/* Read a slot. -EACCES: what it speaks of was revoked, and is of no use. */
+static int slot_take(struct flowipc_message *piece, const struct slot *slot)
 {
-	struct receiver *receiver = &channel->receiver;
-	const struct outbox *theirs = &receiver->lane.theirs;
-	const struct slot *slot =
-		&theirs->slots[receiver->position & theirs->slot_mask];
-	uint64_t sent_ns = flowipc__peek(slot->sent_ns);
-	unsigned int fd_count = flowipc__peek(slot->fds);
-	uint32_t region;
-	int err = 0;
+	struct flowipc_channel *channel = piece->channel;
 
-	message->received = true;
-	message->type = flowipc__peek(slot->type);
-	message->correlation = flowipc__peek(slot->correlation);
-	message->kind = flowipc__peek(slot->kind);
-	message->size = flowipc__peek(slot->size);
-	switch (message->kind) {
+	piece->received = true;
+	piece->type = flowipc__peek(slot->type);
+	piece->correlation = flowipc__peek(slot->correlation);
+	piece->kind = flowipc__peek(slot->kind);
+	piece->size = flowipc__peek(slot->size);
+	switch (piece->kind) {
 	case SLOT_INLINE:
-		if (message->size > FLOWIPC__INLINE_MAX)
+		if (piece->size > FLOWIPC__INLINE_MAX)
 			return protocol_error(
 				channel, "a message that is not in its slot");
-		memcpy(message->bytes, slot->bytes, message->size);
-		message->data = message->bytes;
-		break;
+		memcpy(piece->bytes, slot->bytes, piece->size);
+		piece->data = piece->bytes;
+		return 0;
 	case SLOT_PAYLOAD:
 	case SLOT_REGION:
-		message->loan = flowipc__peek(slot->loan);
-		message->chunk = flowipc__peek(slot->chunk);
-		message->offset = flowipc__peek(slot->offset);
-		region = flowipc__peek(slot->region);
-		err = payload_find(message, region);
-		break;
+		piece->loan = flowipc__peek(slot->loan);
+		piece->chunk = flowipc__peek(slot->chunk);
+		piece->offset = flowipc__peek(slot->offset);
+		return payload_find(piece, flowipc__peek(slot->region));
 	default:
 		return protocol_error(channel, "a message of unknown kind");
 	}
-	if (!err && fd_count) {
-		err = flowipc__fds_receive(message, fd_count);
-		if (err) {
-			payload_put(message);
-			return flowipc__channel_break(channel, err);
+}
+
+/* Objects for all pieces of the message that has arrived. */
+static int pieces_get(struct flowipc_channel *channel,
+		      struct flowipc_message **message)
+{
+	struct receiver *receiver = &channel->receiver;
+	unsigned int further =
+		flowipc__peek(slot_at(channel, receiver->position)->further);
+	struct flowipc_message *head, *piece;
+	unsigned int i;
+
+	if (further >= FLOWIPC_MESSAGE_PIECES)
+		return protocol_error(channel, "a message of too many pieces");
+	for (i = 1; i <= further; i++) {
+		if (!slot_holds(channel, receiver->position + i))
+			return protocol_error(channel,
+					      "a message without all its pieces");
+	}
+	head = flowipc__message_get(channel, &receiver->unused);
+	for (i = 1; head && i <= further; i++) {
+		piece = flowipc__message_get(channel, &receiver->unused);
+		if (!piece) {
+			flowipc__message_put(head, &receiver->unused);
+			return -ENOMEM;
+		}
+		piece->rest = head->rest;
+		head->rest = piece;
+	}
+	if (!head)
+		return -ENOMEM;
+	head->further = further;
+	*message = head;
+	return 0;
+}
+
+/* Read the slots of a message. If it fails otherwise than with -EACCES, none. */
+static int pieces_take(struct flowipc_message *message)
+{
+	struct flowipc_channel *channel = message->channel;
+	uint64_t position = channel->receiver.position, total = 0;
+	struct flowipc_message *piece, *taken;
+	bool revoked = false;
+	int err = 0;
+
+	for (piece = message; piece; piece = piece->rest) {
+		err = slot_take(piece, slot_at(channel, position++));
+		if (err == -EACCES) {
+			revoked = true;
+			err = 0;
+		}
+		if (err)
+			break;
+		if (!revoked &&
+		    __builtin_add_overflow(total, piece->size, &total)) {
+			payload_put(piece);
+			err = protocol_error(channel,
+					     "a message of impossible size");
+			break;
 		}
 	}
-	if (err && err != -EACCES)
-		return err;
-	receiver->position++;
-	if (err) {
-		/* Revoked before we saw it: of no use to us, nor lent. */
-		flowipc__message_give_back(message);
-		return err;
-	}
-	if (FLOWIPC__TRACED(receive))
-		FLOWIPC__PROBE(receive, receiver->lane.stream,
-			       receiver->lane.label, message->type,
-			       message->size, sent_ns, flowipc__now());
-	return 0;
+	if (!err)
+		return revoked ? -EACCES : 0;
+	for (taken = message; taken != piece; taken = taken->rest)
+		payload_put(taken);
+	return err;
 }
 
 /* Take the message that has arrived. */
@@ -262,17 +314,38 @@ static int message_take(struct flowipc_channel *channel,
 			struct flowipc_message **message)
 {
 	struct receiver *receiver = &channel->receiver;
-	struct flowipc_message *new;
+	const struct slot *slot = slot_at(channel, receiver->position);
+	uint64_t sent_ns = flowipc__peek(slot->sent_ns);
+	unsigned int fd_count = flowipc__peek(slot->fds);
+	struct flowipc_message *new = NULL, *piece;
 	int err;
 
-	new = flowipc__message_get(channel, &receiver->unused);
-	if (!new)
-		return -ENOMEM;
-	err = slot_take(channel, new);
+	err = pieces_get(channel, &new);
+	if (err)
+		return err;
+	err = pieces_take(new);
+	if (!err && fd_count) {
+		err = flowipc__fds_receive(new, fd_count);
+		if (err) {
+			flowipc__channel_break(channel, err);
+			for (piece = new; piece; piece = piece->rest)
+				payload_put(piece);
+		}
+	}
+	if (!err || err == -EACCES)
+		receiver->position += 1 + new->further;
 	if (err) {
+		/* Revoked before we saw it: of no use to us, nor lent. */
+		if (err == -EACCES)
+			flowipc__message_give_back(new);
 		flowipc__message_put(new, &receiver->unused);
 		return err;
 	}
+	if (FLOWIPC__TRACED(receive))
+		FLOWIPC__PROBE(receive, receiver->lane.stream,
+			       receiver->lane.label, new->type,
+			       flowipc_message_total(new), sent_ns,
+			       flowipc__now());
 	receiver->held++;
 	*message = new;
 	return 0;
@@ -350,14 +423,17 @@ void flowipc__messages_discard(struct flowipc_channel *channel)
 	struct receiver *receiver = &channel->receiver;
 	uint64_t budget = receiver->lane.theirs.slot_mask + 1;
 	struct flowipc_message *message;
+	int err;
 
 	while (budget-- && !flowipc__channel_error(channel) &&
 	       message_claim(channel)) {
-		message = flowipc__message_get(channel, &receiver->unused);
-		if (!message)
+		err = message_take(channel, &message);
+		if (err == -ENOMEM)
 			return;
-		if (!slot_take(channel, message))
-			flowipc__message_give_back(message);
+		if (err)
+			continue;
+		flowipc__message_give_back(message);
+		receiver->held--;
 		flowipc__message_put(message, &receiver->unused);
 	}
 	slots_consumed(channel);
@@ -366,24 +442,29 @@ void flowipc__messages_discard(struct flowipc_channel *channel)
 ssize_t flowipc_receive(struct flowipc_channel *channel, void *buffer,
 			uint64_t capacity, int timeout_ms)
 {
-	struct flowipc_message *message;
-	ssize_t size;
+	struct flowipc_message *message, *piece;
+	unsigned char *to = buffer;
+	uint64_t total;
 	int err;
 
 	err = flowipc_message_receive(channel, &message, timeout_ms);
 	if (err)
 		return err;
-	size = (ssize_t)message->size;
-	if (message->size > capacity) {
+	total = flowipc_message_total(message);
+	if (total > capacity) {
 		channel->receiver.kept = message;
 		return flowipc__fail(
 			-EMSGSIZE,
 			"the message has %llu bytes, the buffer %llu",
-			(unsigned long long)message->size,
+			(unsigned long long)total,
 			(unsigned long long)capacity);
 	}
-	if (size)
-		memcpy(buffer, message->data, (size_t)size);
+	for (piece = message; piece; piece = piece->rest) {
+		if (!piece->size)
+			continue;
+		memcpy(to, piece->data, (size_t)piece->size);
+		to += piece->size;
+	}
 	flowipc_message_release(message);
-	return size;
+	return (ssize_t)total;
 }

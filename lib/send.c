@@ -40,10 +40,16 @@ static int slot_ready(void *context)
 
 	if (err)
 		return err;
-	if (sender->position - sender->oldest <= channel->mine.slot_mask)
-		return 1;
-	return flowipc__sender_drops(sender) ? flowipc__oldest_drop(channel) :
-					       flowipc__channel_error(channel);
+	for (;;) {
+		if (sender->position + sender->wanted - sender->oldest <=
+		    channel->mine.slot_mask + 1)
+			return 1;
+		if (!flowipc__sender_drops(sender))
+			return flowipc__channel_error(channel);
+		err = flowipc__oldest_drop(channel);
+		if (err <= 0)
+			return err;
+	}
 }
 
 /* The peer gets what was sent up to now, and the end, but no more from us. */
@@ -75,12 +81,15 @@ int flowipc__sender_wait(struct flowipc_channel *channel, lane_ready_fn *ready,
 	return err;
 }
 
-static int slot_wait(struct flowipc_channel *channel, struct patience *patience)
+static int slots_wait(struct flowipc_channel *channel, uint64_t count,
+		      struct patience *patience)
 {
 	struct sender *sender = &channel->sender;
 	int err;
 
-	if (sender->position - sender->oldest <= channel->mine.slot_mask)
+	sender->wanted = count;
+	if (sender->position + count - sender->oldest <=
+	    channel->mine.slot_mask + 1)
 		return 0;
 	err = slot_ready(channel);
 	if (err)
@@ -89,38 +98,54 @@ static int slot_wait(struct flowipc_channel *channel, struct patience *patience)
 				    flowipc__patience_deadline(patience));
 }
 
+/* Write a piece into the slot that it will be in, and publish that. */
 static void slot_publish(struct flowipc_channel *channel,
-			 const struct flowipc_message *message, uint32_t region)
+			 const struct flowipc_message *piece, uint64_t position,
+			 uint64_t sent_ns)
 {
-	struct sender *sender = &channel->sender;
-	uint64_t position = sender->position++;
 	struct slot *slot =
 		&channel->mine.slots[position & channel->mine.slot_mask];
-	bool traced = FLOWIPC__TRACED(send);
-	uint64_t sent_ns = traced ? flowipc__now() : 0;
 
-	slot->type = message->type;
-	slot->correlation = message->correlation;
+	slot->type = piece->type;
+	slot->correlation = piece->correlation;
 	slot->sent_ns = sent_ns;
-	slot->kind = (uint16_t)message->kind;
-	slot->fds = (uint16_t)message->fd_count;
-	slot->size = message->size;
-	if (message->kind == SLOT_INLINE) {
-		memcpy(slot->bytes, message->bytes, message->size);
+	slot->kind = (uint16_t)piece->kind;
+	slot->fds = (uint8_t)piece->fd_count;
+	slot->further = (uint8_t)piece->further;
+	slot->size = piece->size;
+	if (piece->kind == SLOT_INLINE) {
+		memcpy(slot->bytes, piece->bytes, piece->size);
 	} else {
-		slot->loan = message->loan;
-		slot->region = region;
-		slot->chunk = sender->loans[message->loan].piece.chunk;
-		slot->offset = message->offset;
+		slot->loan = piece->loan;
+		slot->region = piece->number;
+		slot->chunk = channel->sender.loans[piece->loan].piece.chunk;
+		slot->offset = piece->offset;
 	}
 	/* Pairs with the load in slot_arrived(). */
 	atomic_store_explicit(&slot->sequence, position + 1,
 			      memory_order_release);
+}
+
+static void message_publish(struct flowipc_channel *channel,
+			    const struct flowipc_message *message)
+{
+	struct sender *sender = &channel->sender;
+	bool traced = FLOWIPC__TRACED(send);
+	uint64_t sent_ns = traced ? flowipc__now() : 0;
+	const struct flowipc_message *piece;
+	uint64_t position = sender->position;
+
+	/* The first one is what the peer looks for. */
+	for (piece = message->rest; piece; piece = piece->rest)
+		slot_publish(channel, piece, ++position, 0);
+	slot_publish(channel, message, sender->position, sent_ns);
+	sender->position = position + 1;
 	if (!sender->corked)
 		flowipc__lane_ring(&sender->lane);
 	if (traced)
 		FLOWIPC__PROBE(send, sender->lane.stream, sender->lane.label,
-			       message->type, message->size, sent_ns);
+			       message->type, flowipc_message_total(message),
+			       sent_ns);
 }
 
 /* See that the peer has the region that a message is from. */
@@ -146,51 +171,72 @@ static int region_share(struct flowipc_channel *channel,
 	}
 }
 
-/* The same for the memory that a message is in, whatever that is. */
-static int memory_share(struct flowipc_message *message,
-			struct patience *patience, uint32_t *number)
+static struct chunk *piece_chunk(const struct flowipc_message *piece)
 {
-	struct flowipc_channel *channel = message->channel;
-	struct sender *sender = &channel->sender;
+	struct sender *sender = &piece->channel->sender;
+
+	return &sender->chunks.list[sender->loans[piece->loan].piece.chunk];
+}
+
+/* The same for the memory that a piece is in, whatever that is. */
+static int piece_share(struct flowipc_message *piece, struct patience *patience)
+{
 	struct chunk *chunk;
 	int err;
 
-	*number = 0;
-	if (message->kind == SLOT_INLINE)
+	piece->number = 0;
+	if (piece->kind == SLOT_INLINE)
 		return 0;
-	if (message->kind == SLOT_REGION)
-		return region_share(channel, message->region, patience, number);
-	chunk = &sender->chunks.list[sender->loans[message->loan].piece.chunk];
+	if (piece->kind == SLOT_REGION)
+		return region_share(piece->channel, piece->region, patience,
+				    &piece->number);
+	chunk = piece_chunk(piece);
 	if (!chunk->region)
 		return 0;
 	if (!chunk->shared) {
-		err = region_share(channel, chunk->region, patience,
+		err = region_share(piece->channel, chunk->region, patience,
 				   &chunk->number);
 		if (err)
 			return err;
 		chunk->shared = true;
 	}
 	chunk->messages++;
-	*number = chunk->number;
+	piece->number = chunk->number;
 	return 0;
 }
 
-/* The message will not be published after all. */
-static void memory_unshare(struct flowipc_message *message)
+/* The message will not be published after all, at least not now. */
+static void pieces_unshare(struct flowipc_message *message,
+			   const struct flowipc_message *end)
 {
-	struct sender *sender = &message->channel->sender;
-	struct chunk *chunk;
+	struct flowipc_message *piece;
 
-	if (message->kind == SLOT_INLINE)
-		return;
-	if (message->kind == SLOT_REGION) {
-		flowipc__courier_unshare(message->channel->courier,
-					 message->region);
-		return;
+	for (piece = message; piece != end; piece = piece->rest) {
+		if (piece->kind == SLOT_REGION)
+			flowipc__courier_unshare(piece->channel->courier,
+						 piece->region);
+		else if (piece->kind == SLOT_PAYLOAD &&
+			 piece_chunk(piece)->region)
+			piece_chunk(piece)->messages--;
 	}
-	chunk = &sender->chunks.list[sender->loans[message->loan].piece.chunk];
-	if (chunk->region)
-		chunk->messages--;
+}
+
+static int pieces_share(struct flowipc_message *message,
+			struct patience *patience)
+{
+	struct flowipc_message *piece;
+	int err = 0;
+
+	for (piece = message; piece; piece = piece->rest) {
+		err = piece_share(piece, patience);
+		if (err)
+			break;
+	}
+	if (!err && message->fd_count)
+		err = flowipc__fds_send(message, patience);
+	if (err)
+		pieces_unshare(message, piece);
+	return err;
 }
 
 int flowipc__sender_error(struct flowipc_channel *channel)
@@ -232,7 +278,8 @@ static int message_send(struct flowipc_message *message,
 {
 	struct flowipc_channel *channel = message->channel;
 	struct sender *sender = &channel->sender;
-	uint32_t region;
+	struct flowipc_message *piece;
+	uint64_t position;
 	int err;
 
 	err = flowipc__sender_error(channel);
@@ -248,21 +295,18 @@ static int message_send(struct flowipc_message *message,
 		if (err)
 			return err;
 	}
-	err = slot_wait(channel, patience);
+	err = slots_wait(channel, 1 + message->further, patience);
 	if (!err)
-		err = memory_share(message, patience, &region);
+		err = pieces_share(message, patience);
 	if (err)
 		return err;
-	if (message->fd_count) {
-		err = flowipc__fds_send(message, patience);
-		if (err) {
-			memory_unshare(message);
-			return err;
-		}
+	position = sender->position;
+	for (piece = message; piece; piece = piece->rest, position++) {
+		if (piece->kind != SLOT_INLINE)
+			flowipc__loan_sent(sender, piece->loan, piece->size,
+					   position);
 	}
-	if (message->kind != SLOT_INLINE)
-		flowipc__loan_sent(sender, message->loan, message->size);
-	slot_publish(channel, message, region);
+	message_publish(channel, message);
 	sender->held--;
 	flowipc__message_put(message, &sender->unused);
 	return 0;

@@ -21,6 +21,7 @@ lib_tests = \
 	selftests/lib/message \
 	selftests/lib/memory \
 	selftests/lib/descriptors \
+	selftests/lib/pieces \
 	selftests/lib/flow \
 	selftests/lib/full \
 	selftests/lib/ending \
@@ -120,6 +121,10 @@ selftests_lib_memory_LDADD = $(lib_tests_libs)
 selftests_lib_descriptors_SOURCES = selftests/lib/descriptors.c
 selftests_lib_descriptors_CFLAGS = $(lib_tests_cflags)
 selftests_lib_descriptors_LDADD = $(lib_tests_libs)
+
+selftests_lib_pieces_SOURCES = selftests/lib/pieces.c
+selftests_lib_pieces_CFLAGS = $(lib_tests_cflags)
+selftests_lib_pieces_LDADD = $(lib_tests_libs)
 
 selftests_lib_flow_SOURCES = selftests/lib/flow.c
 selftests_lib_flow_CFLAGS = $(lib_tests_cflags)

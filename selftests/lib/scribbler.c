@@ -286,6 +286,9 @@ NO_TSAN static void message_forge(struct attacker *attacker, struct slot *slot)
 	PUT(attacker, slot->loan, test_random_below(random, 5000));
 	PUT(attacker, slot->chunk, 0);
 	PUT(attacker, slot->fds, honest ? 0 : test_random_below(random, 18));
+	slot->further = 0;
+	if (!honest && !test_random_below(random, 4))
+		PUT(attacker, slot->further, test_random_below(random, 70));
 	if (test_random_below(random, 2)) {
 		PUT(attacker, slot->kind, SLOT_INLINE);
 		PUT(attacker, slot->size,

@@ -191,7 +191,7 @@ struct flowipc_channel_memory {
 	 * from the user's regions, but not small ones, which were copied.
 	 */
 	uint64_t lent;
-	/** In how many messages. */
+	/** In how many messages, each piece of one being counted. */
 	uint64_t lent_messages;
 	/** In how many pieces the payload memory is. */
 	uint32_t chunks;
@@ -211,7 +211,7 @@ FLOWIPC_API int flowipc_channel_memory(struct flowipc_channel *channel,
 
 /**
  * @brief How many messages this side has dropped after sending them, by
- * FLOWIPC_FULL_DROP_OLDEST.
+ * FLOWIPC_FULL_DROP_OLDEST; each piece of one is counted.
  *
  * Belongs to the sending thread. Since 0.1.
  */
@@ -220,7 +220,8 @@ flowipc_channel_dropped(const struct flowipc_channel *channel);
 
 /**
  * @brief How many messages this side has missed because the peer dropped them.
- * They are counted when the next one behind them is waited for.
+ * They are counted when the next one behind them is waited for, and each piece
+ * of one is.
  *
  * Belongs to the receiving thread. Since 0.1.
  */

@@ -82,11 +82,15 @@ FLOWIPC_API void *flowipc_message_buffer(struct flowipc_message *message);
 FLOWIPC_API const void *
 flowipc_message_data(const struct flowipc_message *message);
 
-/** @brief Size in bytes. */
+/**
+ * @brief Size in bytes; of the first piece alone, if there are several, because
+ * that is what lies at flowipc_message_data().
+ */
 FLOWIPC_API uint64_t flowipc_message_size(const struct flowipc_message *message);
 
 /**
- * @brief Make a message that is to be sent shorter.
+ * @brief Make a message that is to be sent shorter; its first piece, if there
+ * are several.
  * @return 0; -EINVAL @p size is more than its size now, or it was received.
  */
 FLOWIPC_API int flowipc_message_truncate(struct flowipc_message *message,
@@ -107,6 +111,47 @@ flowipc_message_correlation(const struct flowipc_message *message);
 FLOWIPC_API void
 flowipc_message_set_correlation(struct flowipc_message *message,
 				uint64_t correlation);
+
+/** Most pieces of one message; a channel with fewer slots allows as many. */
+#define FLOWIPC_MESSAGE_PIECES 64
+
+/**
+ * @brief Append another message, so that both are sent as one message of
+ * several pieces, without copying either.
+ * @param message one that is to be sent. It keeps its type and correlation.
+ * @param added another one of the same channel, made in whichever way, also of
+ *        several pieces and with descriptors. On success it is part of
+ *        @p message and not to be used any more, except that its buffer can
+ *        still be written; its type and correlation are lost.
+ * @return 0; -EINVAL one was received, or they are not two of one channel;
+ * -E2BIG too many pieces or descriptors; -EMSGSIZE larger than
+ * max_message_bytes together.
+ *
+ * The pieces arrive together or not at all, and one release gives all of them
+ * back. Each takes up a slot. Belongs to the sending thread. Since 0.1.
+ */
+FLOWIPC_API int flowipc_message_append(struct flowipc_message *message,
+				       struct flowipc_message *added);
+
+/** @brief Of how many pieces a message is; 1 unless appended to. Since 0.1. */
+FLOWIPC_API unsigned int
+flowipc_message_piece_count(const struct flowipc_message *message);
+
+/**
+ * @brief Where one piece of a message is.
+ * @param index from 0. Piece 0 is what flowipc_message_data() and
+ *        flowipc_message_size() speak of.
+ * @param data set to its beginning, as in flowipc_message_data().
+ * @param size set to its size in bytes.
+ * @return 0; -EINVAL there is no such piece. Since 0.1.
+ */
+FLOWIPC_API int flowipc_message_piece(const struct flowipc_message *message,
+				      unsigned int index, const void **data,
+				      uint64_t *size);
+
+/** @brief Size of all pieces together, in bytes. Since 0.1. */
+FLOWIPC_API uint64_t
+flowipc_message_total(const struct flowipc_message *message);
 
 /** Most descriptors that go with one message. */
 #define FLOWIPC_MESSAGE_FDS 16
@@ -222,7 +267,8 @@ FLOWIPC_API int flowipc_send(struct flowipc_channel *channel, const void *data,
 			     uint64_t size, int timeout_ms);
 
 /**
- * @brief Receive the next message into a buffer.
+ * @brief Receive the next message into a buffer, all its pieces one behind the
+ * other. Descriptors that came with it are closed.
  * @param buffer room for @p capacity bytes.
  * @return size of the message; -EMSGSIZE it is larger than @p capacity, and
  * is still the next one; and what flowipc_message_receive() returns.
