@@ -405,7 +405,7 @@ TEST_F_TIMEOUT(attack, flip_all_arguments_at_random, 300)
 	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
 	ASSERT_EQ(0, setitimer(ITIMER_REAL, &often, NULL));
 	ASSERT_TRUE(storm_start(&storm, scribble_over, &scribble));
-	for (round = 0; round < 5000; round++) {
+	for (round = 0; harness_once_more(round, 5000); round++) {
 		/* Most of the time it is close to what is accepted. */
 		if (round % 2)
 			memset(argument, 0, 48);
@@ -503,7 +503,7 @@ TEST_F_TIMEOUT(attack, scribble_over_shared_words_during_kick_and_poll, 300)
 	ASSERT_NE(MAP_FAILED, memory);
 	ASSERT_TRUE(storm_start(&storm, scribble_over, &scribble));
 	/* Whatever ring the memory holds: readiness comes from kicks alone. */
-	for (round = 0; round < 5000; round++) {
+	for (round = 0; harness_once_more(round, 5000); round++) {
 		uint32_t bell = round % 2 ? MESSAGE : SPACE;
 
 		ASSERT_EQ(0, poll_bells(self->ends[1]));

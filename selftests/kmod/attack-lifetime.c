@@ -122,7 +122,7 @@ TEST_F_TIMEOUT(attack, close_guessed_descriptors_all_the_time, 300)
 	if (!child) {
 		next = next_fd();
 		ASSERT_TRUE(storm_start(&storm, close_guessed, &next));
-		for (round = 0; round < 2000; round++) {
+		for (round = 0; harness_once_more(round, 2000); round++) {
 			region_create(self->device, PAGE);
 			channel_create(self->device, ends);
 			grant_create(self->region, 0, PAGE, READ);
@@ -306,7 +306,7 @@ TEST_F_TIMEOUT(attack, split_a_mapping_in_every_way, 300)
 	struct flowipc_region_info info;
 	uint64_t round, i, k;
 
-	for (round = 0; round < 100; round++) {
+	for (round = 0; harness_once_more(round, 100); round++) {
 		int grant = grant_create(self->region, 0, PIECES * PAGE, READ);
 		int claim = grant_claim(grant);
 		char *memory = map(claim, PIECES * PAGE, PROT_READ);
@@ -346,7 +346,7 @@ TEST_F_TIMEOUT(attack, split_the_last_mapping_of_a_region, 300)
 {
 	uint64_t round, i, k;
 
-	for (round = 0; round < 100; round++) {
+	for (round = 0; harness_once_more(round, 100); round++) {
 		int region = region_create(self->device, PIECES * PAGE);
 		char *memory = map(region, PIECES * PAGE, PROT_READ | PROT_WRITE);
 		char *piece[PIECES];

@@ -476,7 +476,7 @@ static void fault_storm(struct attack *self, uint64_t size, uint32_t flags)
 	int round, i;
 
 	ASSERT_NE(MAP_FAILED, owner);
-	for (round = 0; round < 25; round++) {
+	for (round = 0; harness_once_more(round, 25); round++) {
 		int grant = grant_create_for(region, 0, size, READ,
 					     FLOWIPC_GRANT_MANY, 0, 0);
 		uint64_t id[CLAIMERS];

@@ -61,6 +61,7 @@ static struct harness_verdict *harness_verdict;
 static const char *harness_name;
 static sigjmp_buf harness_end;
 static pid_t harness_tid;
+static struct timespec harness_began;
 
 static inline void harness_add(struct harness_test *test)
 {
@@ -257,8 +258,27 @@ static inline void harness_check_errno(const char *file, int line, bool fatal,
 #define TEST_F_TIMEOUT(fixture, test, s) \
 	HARNESS_TEST_F(fixture, test, 0, s)
 
+/*
+ * Whether to try a race, tried @done times, once more: up to @most times, or,
+ * where a kernel that looks at everything makes each try take long, for a while
+ * and a sixth of that.
+ */
+#define HARNESS_RACE_S	10
+
+static inline bool harness_once_more(int done, int most)
+{
+	struct timespec now;
+
+	if (done * 6 < most)
+		return true;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+
+	return done < most && now.tv_sec - harness_began.tv_sec < HARNESS_RACE_S;
+}
+
 static inline void harness_in_child(struct harness_test *test)
 {
+	clock_gettime(CLOCK_MONOTONIC, &harness_began);
 	setpgid(0, 0);
 	harness_tid = harness_gettid();
 	test->run();

@@ -504,7 +504,7 @@ static void race_run(int device, uint64_t size, int (*revoke)(int region))
 	owner = map(region, size, PROT_READ | PROT_WRITE);
 	ASSERT_NE(MAP_FAILED, owner);
 
-	for (round = 0; round < RACE_ROUNDS; round++) {
+	for (round = 0; harness_once_more(round, RACE_ROUNDS); round++) {
 		memset(owner, 1, size);
 		grant = grant_create(region, 0, size, READ);
 		ASSERT_LE(0, grant);
@@ -615,7 +615,7 @@ TEST_F_TIMEOUT(revoke, by_two_threads_at_once, 300)
 	ASSERT_NE(MAP_FAILED, where);
 	/* Never on a 2 MiB boundary. */
 	where = (char *)(((uintptr_t)where | (HUGE - 1)) + 1 + PAGE);
-	for (round = 0; round < 30; round++)
+	for (round = 0; harness_once_more(round, 30); round++)
 		revoke_by_two(region, where);
 }
 

@@ -696,7 +696,8 @@ static void race_run(struct seal *self, int region, char *memory, uint64_t size)
 {
 	struct writer writer = { .memory = memory, .size = size };
 	char *copy = malloc(size);
-	unsigned int round, changed = 0, i;
+	unsigned int changed = 0, i;
+	int round;
 	pid_t child[2];
 
 	ASSERT_NE(NULL, copy);
@@ -708,7 +709,7 @@ static void race_run(struct seal *self, int region, char *memory, uint64_t size)
 		if (!child[i])
 			write_for_ever(&writer);
 	}
-	for (round = 0; round < RACE_ROUNDS; round++) {
+	for (round = 0; harness_once_more(round, RACE_ROUNDS); round++) {
 		/* The second half only, so that its neighbours go on. */
 		long long id = seal(region, size / 2, size / 2, self->ends[0]);
 
