@@ -103,6 +103,28 @@ static unsigned int packet_fds(struct msghdr *header, int *fds)
 	return count;
 }
 
+/*
+ * A reset is reported once, ahead of packets that still wait. The end is, too,
+ * if the last packet and the end come just when the kernel has looked for a
+ * packet: asked again, it has the packet.
+ */
+static ssize_t packet_take(int socket, struct msghdr *header)
+{
+	const size_t room = header->msg_controllen;
+	bool ended = false;
+	ssize_t got;
+
+	for (;;) {
+		header->msg_controllen = room;
+		got = recvmsg(socket, header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		if (got < 0 && (errno == EINTR || errno == ECONNRESET))
+			continue;
+		if (got || ended)
+			return got;
+		ended = true;
+	}
+}
+
 static int packet_receive(int socket, void *data, size_t size,
 			  struct packet_tail *tail, int *fds, unsigned int room,
 			  unsigned int *fd_count)
@@ -122,10 +144,7 @@ static int packet_receive(int socket, void *data, size_t size,
 	int err = 0;
 
 	*fd_count = 0;
-	/* A reset is reported once, ahead of packets that still wait. */
-	do {
-		got = recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (got < 0 && (errno == EINTR || errno == ECONNRESET));
+	got = packet_take(socket, &header);
 	if (got < 0)
 		return errno == EAGAIN ? -EAGAIN : -EPIPE;
 
