@@ -190,6 +190,7 @@ int flowipc__channel_create(struct flowipc_session *session,
 	uint64_t size = flowipc__outbox_size(opts->slots, opts->payload_bytes);
 	struct flowipc_channel *new;
 	uint32_t flags = 0;
+	unsigned int i;
 	int err;
 
 	new = aligned_alloc(FLOWIPC__LINE_PAIR, sizeof(*new));
@@ -208,6 +209,10 @@ int flowipc__channel_create(struct flowipc_session *session,
 	new->sender.max_message_bytes = opts->max_message_bytes;
 	flowipc__session_get(session);
 	flowipc__opening_init(&new->opening, new);
+	for (i = 0; i < 2; i++)
+		new->watches[i] = (struct watch){
+			.channel = new,
+			.limit_ns = opts->stuck_timeout_ms * 1000000ULL};
 
 	err = flowipc__loans_init(&new->sender);
 	if (!err)
@@ -307,6 +312,10 @@ void flowipc__channel_prepare(struct flowipc_channel *channel,
 		.stream = token | opener,
 		.label = receiver->label,
 	};
+	if (channel->watches[0].limit_ns) {
+		sender->lane.watch = &channel->watches[0];
+		receiver->lane.watch = &channel->watches[1];
+	}
 	flowipc__lane_face(&sender->lane, theirs, remote_fence);
 	flowipc__lane_face(&receiver->lane, theirs, remote_fence);
 	flowipc__lane_prepare(&sender->lane);

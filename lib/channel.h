@@ -11,6 +11,7 @@
 #include "opening.h"
 #include "outbox.h"
 #include "region.h"
+#include "watch.h"
 
 struct flowipc_session;
 struct import;
@@ -118,6 +119,7 @@ struct flowipc_channel {
 	struct outbox mine;
 	struct mapping theirs; /* the peer's outbox, see struct lane */
 	struct opening opening;
+	struct watch watches[2]; /* of the sender, of the receiver */
 	void *metadata;
 	size_t metadata_size;
 	/* In the session's list, as long as it is not closed. */

@@ -6,6 +6,7 @@
 #include "lane.h"
 #include "opening.h"
 #include "probes.h"
+#include "watch.h"
 
 /* Longest and shortest spin before sleeping, when adaptive. */
 #define SPIN_MAX_NS 50000
@@ -81,6 +82,13 @@ static int lane_answer(struct lane *lane)
 	return lane->opening ? flowipc__opening_look(lane->opening, lane) : 0;
 }
 
+/* Is the peer stuck? Until *@until it is not. */
+static int lane_watch(struct lane *lane, uint64_t *until)
+{
+	*until = FLOWIPC__NEVER;
+	return lane->watch ? flowipc__watch_look(lane->watch, lane, until) : 0;
+}
+
 void flowipc__lane_kick(struct lane *lane)
 {
 	/* Bells that are not known ring each time. */
@@ -95,8 +103,11 @@ void flowipc__lane_kick(struct lane *lane)
 
 bool flowipc__lane_look(struct lane *lane)
 {
+	uint64_t until;
+
 	lane->looked_ticks = flowipc__ticks();
 	lane_answer(lane);
+	lane_watch(lane, &until);
 	flowipc__courier_collect(lane->courier);
 	if (!lane->hung_up)
 		lane->hung_up = flowipc__doorbell_is_hung_up(lane->doorbell);
@@ -171,6 +182,7 @@ static int lane_doorbell_wait(struct lane *lane, uint64_t deadline)
 static int lane_sleep(struct lane *lane, lane_ready_fn *ready, void *context,
 		      uint64_t deadline)
 {
+	uint64_t until;
 	int got, err;
 
 	for (;;) {
@@ -180,9 +192,14 @@ static int lane_sleep(struct lane *lane, lane_ready_fn *ready, void *context,
 		err = lane_answer(lane);
 		if (!err)
 			err = ready(context);
+		if (!err)
+			err = lane_watch(lane, &until);
 		if (err)
 			return err < 0 ? err : 0;
-		got = lane_doorbell_wait(lane, deadline);
+		got = lane_doorbell_wait(lane,
+					 until < deadline ? until : deadline);
+		if (got == -ETIMEDOUT && until < deadline)
+			continue;
 		if (got > 0 && got & FLOWIPC__HUP)
 			return lane_end(lane, ready, context);
 		/* A peer that rings without end does not put the end off. */
@@ -259,10 +276,12 @@ static void lane_adapt(struct lane *lane, uint64_t spun_ns, bool paid_off)
 int flowipc__lane_wait(struct lane *lane, lane_ready_fn *ready, void *context,
 		       uint64_t deadline)
 {
-	uint64_t spin_ns;
+	uint64_t spin_ns, until;
 	int err;
 
 	err = lane_answer(lane);
+	if (!err)
+		err = lane_watch(lane, &until);
 	if (err)
 		return err;
 	if (!deadline) {

@@ -31,11 +31,13 @@
 
 struct courier;
 struct opening;
+struct watch;
 
 struct lane {
 	const struct doorbell *doorbell;
 	struct courier *courier;
 	struct outbox theirs; /* this direction's view of it */
+	struct watch *watch; /* NULL: the peer may take its time */
 	struct opening *opening; /* NULL: the peer has answered, opening.h */
 	enum flowipc_wait_mode mode;
 	bool polled; /* -EAGAIN asks for the event that a poll waits for */

@@ -68,7 +68,9 @@ lib_libflowipc_la_SOURCES = \
 	lib/server.c \
 	lib/session.c \
 	lib/session.h \
-	lib/view.c
+	lib/view.c \
+	lib/watch.c \
+	lib/watch.h
 lib_libflowipc_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 lib_libflowipc_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
 	-Wl,--version-script=$(srcdir)/lib/libflowipc.map

@@ -85,6 +85,12 @@ void flowipc_session_close(struct flowipc_session *session)
 		flowipc__session_put(session);
 }
 
+/* A peer that has left by itself can still have left something. */
+static bool end_breaks(enum flowipc_end_reason reason)
+{
+	return reason == FLOWIPC_END_PROTOCOL || reason == FLOWIPC_END_STUCK;
+}
+
 void flowipc__session_add(struct flowipc_session *session,
 			  struct flowipc_channel *channel)
 {
@@ -94,7 +100,7 @@ void flowipc__session_add(struct flowipc_session *session,
 	if (session->channels)
 		session->channels->link_in_session = &channel->next_in_session;
 	session->channels = channel;
-	if (session->end.reason == FLOWIPC_END_PROTOCOL)
+	if (end_breaks(session->end.reason))
 		atomic_store(&channel->broken, session->ended);
 	pthread_mutex_unlock(&session->lock);
 }
@@ -138,7 +144,7 @@ void flowipc__session_finish(struct flowipc_session *session,
 	end->reason = reason;
 	snprintf(end->text, sizeof(end->text), "%s", flowipc_last_error());
 	atomic_store(&session->ended, error);
-	if (reason == FLOWIPC_END_PROTOCOL)
+	if (end_breaks(reason))
 		session_break(session, error);
 	/* Who waits for the session is woken, and its descriptor stays so. */
 	shutdown(session->control, SHUT_RDWR);
@@ -154,11 +160,19 @@ void flowipc__session_fail(struct flowipc_session *session,
 
 void flowipc__session_part(struct flowipc_session *session, int error)
 {
-	flowipc__fail(
-		-EPIPE,
-		error == EPROTO ?
-			"the peer has ended the session: it says that we broke the protocol" :
-			"the peer has closed the session");
+	const char *why;
+
+	switch (error) {
+	case EPROTO:
+		why = "ended the session: it says that we broke the protocol";
+		break;
+	case ECONNABORTED:
+		why = "ended the session: it says that we are stuck";
+		break;
+	default:
+		why = "closed the session";
+	}
+	flowipc__fail(-EPIPE, "the peer has %s", why);
 	flowipc__session_finish(session, FLOWIPC_END_PEER_CLOSED, -EPIPE);
 }
 

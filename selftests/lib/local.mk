@@ -17,6 +17,7 @@ lib_tests = \
 	selftests/lib/end \
 	selftests/lib/channel \
 	selftests/lib/offer \
+	selftests/lib/watch \
 	selftests/lib/pollable \
 	selftests/lib/message \
 	selftests/lib/memory \
@@ -109,6 +110,10 @@ selftests_lib_end_SOURCES = \
 	selftests/lib/raw.h
 selftests_lib_end_CFLAGS = $(lib_tests_cflags)
 selftests_lib_end_LDADD = $(lib_tests_libs)
+
+selftests_lib_watch_SOURCES = selftests/lib/watch.c
+selftests_lib_watch_CFLAGS = $(lib_tests_cflags)
+selftests_lib_watch_LDADD = $(lib_tests_libs)
 
 selftests_lib_message_SOURCES = selftests/lib/message.c
 selftests_lib_message_CFLAGS = $(lib_tests_cflags)

@@ -97,6 +97,13 @@ struct flowipc_channel_opts {
 	 */
 	const void *metadata;
 	size_t metadata_size;
+	/**
+	 * If the peer has messages of this side to receive and receives none
+	 * for so long, it is stuck: the session ends, FLOWIPC_END_STUCK, and
+	 * its channels give -ECONNABORTED. Judged by whoever sends, waits or
+	 * tries to receive on the channel; there is no timer. Default 0: never.
+	 */
+	uint32_t stuck_timeout_ms;
 };
 
 /**

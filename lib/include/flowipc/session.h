@@ -220,6 +220,8 @@ enum flowipc_end_reason {
 	FLOWIPC_END_PEER_DIED = 2,
 	/** The peer broke the protocol, in the session or in a channel. */
 	FLOWIPC_END_PROTOCOL = 3,
+	/** The peer received nothing for stuck_timeout_ms of a channel. */
+	FLOWIPC_END_STUCK = 4,
 };
 
 /** The end of a session. */
