@@ -205,6 +205,71 @@ static void violations_of_the_session(void **state)
 	gives(test_count_fds(), fds);
 }
 
+struct bad_answer {
+	enum control_kind kind;
+	unsigned int fd_count;
+	int error;	/* of the open */
+	bool ends;	/* the session with it */
+};
+
+/* Somebody accepts, or not, in a way that makes no sense. */
+static void violations_in_an_answer(void **state)
+{
+	static const struct bad_answer list[] = {
+		{ CONTROL_ACCEPT, 0, -EPROTO, true },
+		{ CONTROL_ACCEPT, 2, -EPROTO, true },
+		/* a socket instead of memory */
+		{ CONTROL_ACCEPT, 1, -EPROTO, true },
+		{ CONTROL_OPEN, 1, -EPROTO, true },
+		{ CONTROL_CANCEL, 0, -EPROTO, true },
+		{ CONTROL_REFUSE, 3, -ECONNREFUSED, false },
+		{ CONTROL_REFUSE, 0, -ECONNREFUSED, false },
+		/* no word at all, but the end of the socket */
+		{ 0, 0, -ECONNREFUSED, false },
+	};
+	struct flowipc_session_end end = { .sz = sizeof(end) };
+	int fds_before = test_count_fds(), fds[16], passed[3], fd;
+	struct flowipc_session *session;
+	struct flowipc_channel *channel;
+	struct flowipc_server *server;
+	struct control packet;
+	unsigned int count, j;
+	size_t i;
+
+	(void)state;
+	ok(flowipc_listen("t", NULL, &server));
+	for (i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		fd = raw_session(server, &session);
+		ok(flowipc_channel_open(session, NULL, 0, &channel));
+		test_put(channel, 1);
+		count = raw_receive_fds(fd, &packet, fds);
+		gives(packet.kind, CONTROL_OPEN);
+		check(count >= 3);
+		for (j = 0; j < 3; j++)
+			passed[j] = fds[1];
+		packet = (struct control){ .kind = (uint16_t)list[i].kind };
+		if (list[i].kind)
+			raw_send(fds[1], &packet, passed, list[i].fd_count);
+		close(fds[1]);
+		gives(flowipc_receive(channel, &(char){ 0 }, 1,
+				      test_ms(10000)), list[i].error);
+		gives(flowipc_send(channel, "a", 1, 0), list[i].error);
+		if (list[i].ends)
+			gives(wait_for_end(session, "the peer"),
+			      FLOWIPC_END_PROTOCOL);
+		else
+			gives(flowipc_session_end(session, &end), -EAGAIN);
+		flowipc_channel_close(channel);
+		flowipc_session_close(session);
+		for (j = 0; j < count; j++)
+			if (j != 1)
+				close(fds[j]);
+		close(fd);
+	}
+	flowipc_server_close(server);
+	gives(test_count_fds(), fds_before);
+}
+
 /* The other side of that: what the one who did it is told. */
 static void goodbye_with_a_reason(void **state)
 {
@@ -318,6 +383,7 @@ static void violations_in_a_channel(void **state)
 static const struct CMUnitTest tests[] = {
 	TEST(peers_that_leave),
 	TEST(violations_of_the_session),
+	TEST(violations_in_an_answer),
 	TEST(goodbye_with_a_reason),
 	TEST(violations_in_a_channel),
 };

@@ -438,6 +438,77 @@ static void more_than_anybody_looks_at(void **state)
 	link_stop(&link);
 }
 
+enum { NUMBERS = 3000, OPENERS = 4 };
+
+static void send_numbers(void *arg)
+{
+	uint64_t i;
+
+	for (i = 0; i < (uint64_t)test_loops(NUMBERS); i++)
+		test_put(arg, i);
+}
+
+/* One direction each in a thread, and each finds out that there is an answer. */
+static void open_and_use(void *arg)
+{
+	struct flowipc_session *session = arg;
+	struct flowipc_channel *channel;
+	struct thread thread;
+	uint64_t i;
+
+	ok(flowipc_channel_open(session, NULL, 0, &channel));
+	thread_start(&thread, send_numbers, channel);
+	for (i = 0; i < (uint64_t)test_loops(NUMBERS); i++)
+		gives(test_take(channel), i);
+	thread_join(&thread);
+	flowipc_channel_close(channel);
+}
+
+static void open_by_threads(int sync, void *arg)
+{
+	struct flowipc_session *session = test_session_connect();
+	struct thread threads[OPENERS];
+	int i;
+
+	(void)sync;
+	(void)arg;
+	for (i = 0; i < OPENERS; i++)
+		thread_start(&threads[i], open_and_use, session);
+	for (i = 0; i < OPENERS; i++)
+		thread_join(&threads[i]);
+	flowipc_session_close(session);
+}
+
+static void accept_and_echo(void *arg)
+{
+	struct flowipc_channel *channel;
+	uint64_t i;
+
+	ok(flowipc_channel_accept(arg, NULL, test_ms(10000), &channel));
+	for (i = 0; i < (uint64_t)test_loops(NUMBERS); i++)
+		test_put(channel, test_take(channel));
+	gives(flowipc_receive(channel, &(char){ 0 }, 1, test_ms(10000)),
+	      -EPIPE);
+	flowipc_channel_close(channel);
+}
+
+static void many_threads(void **state)
+{
+	struct thread threads[OPENERS];
+	struct link link;
+	int i;
+
+	(void)state;
+	test_session_start(&link, open_by_threads, NULL);
+	/* whoever opens has begun to send by now */
+	test_sleep_ms(50);
+	for (i = 0; i < OPENERS; i++)
+		thread_start(&threads[i], accept_and_echo, link.session);
+	for (i = 0; i < OPENERS; i++)
+		thread_join(&threads[i]);
+	link_stop(&link);
+}
+
 static void connect_with_channels(int sync, void *arg)
 {
 	const struct flowipc_channel_opts *const opts[3] = {
@@ -528,6 +599,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(refusals),
 	TEST(opener_that_is_gone),
 	TEST(offers_in_hand),
+	TEST(many_threads),
 	TEST(channels_at_connect),
 	TEST(more_than_anybody_looks_at),
 };

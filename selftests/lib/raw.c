@@ -79,6 +79,27 @@ void raw_receive(int fd, struct control *packet)
 	gives(packet->magic, FLOWIPC__CONTROL_MAGIC);
 }
 
+unsigned int raw_receive_fds(int fd, struct control *packet, int *fds)
+{
+	char control[CMSG_SPACE(16 * sizeof(int))];
+	struct iovec iov = { packet, sizeof(*packet) };
+	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1,
+				 .msg_control = control,
+				 .msg_controllen = sizeof(control) };
+	struct cmsghdr *cmsg;
+	unsigned int count;
+
+	wait_readable(fd);
+	gives(recvmsg(fd, &header, MSG_CMSG_CLOEXEC), sizeof(*packet));
+	gives(packet->magic, FLOWIPC__CONTROL_MAGIC);
+	cmsg = CMSG_FIRSTHDR(&header);
+	if (!cmsg)
+		return 0;
+	count = (unsigned int)((cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	memcpy(fds, CMSG_DATA(cmsg), count * sizeof(int));
+	return count;
+}
+
 void raw_expect_end(int fd)
 {
 	char byte;

@@ -16,6 +16,8 @@ void raw_send(int fd, const struct control *packet, const int *fds,
 	      unsigned int fd_count);
 /* Receive a control packet; descriptors that come with it are closed. */
 void raw_receive(int fd, struct control *packet);
+/* The same, keeping the descriptors, of at most 16. Returns how many. */
+unsigned int raw_receive_fds(int fd, struct control *packet, int *fds);
 /* The other side hangs up, without another word. */
 void raw_expect_end(int fd);
 
