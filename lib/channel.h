@@ -35,6 +35,7 @@ struct flowipc_message {
 	uint32_t chunk; /* received: which one of the peer's */
 	uint32_t number; /* to be sent: what the courier calls its memory */
 	struct import *import; /* received: what it is in, if no chunk */
+	void *copy; /* received and made private: what it is in */
 	unsigned int fd_count;
 	_Alignas(64) unsigned char bytes[FLOWIPC__INLINE_MAX];
 	int fds[FLOWIPC_MESSAGE_FDS]; /* or why there is none: -EBADF, -EMFILE */

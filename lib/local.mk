@@ -59,6 +59,7 @@ lib_libflowipc_la_SOURCES = \
 	lib/policy.c \
 	lib/policy.h \
 	lib/pieces.c \
+	lib/private.c \
 	lib/probes.c \
 	lib/probes.h \
 	lib/receive.c \

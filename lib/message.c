@@ -31,6 +31,7 @@ struct flowipc_message *flowipc__message_get(struct flowipc_channel *channel,
 	message->import = NULL;
 	message->chunk = 0;
 	message->fd_count = 0;
+	message->copy = NULL;
 	message->rest = NULL;
 	message->further = 0;
 	return message;
@@ -43,6 +44,8 @@ void flowipc__message_put(struct flowipc_message *message,
 
 	if (message->fd_count)
 		flowipc__fds_close(message);
+	if (message->copy)
+		free(message->copy);
 	for (; message; message = rest) {
 		rest = message->rest;
 		message->next = *unused;

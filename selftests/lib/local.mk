@@ -23,6 +23,7 @@ lib_tests = \
 	selftests/lib/memory \
 	selftests/lib/descriptors \
 	selftests/lib/pieces \
+	selftests/lib/private \
 	selftests/lib/flow \
 	selftests/lib/full \
 	selftests/lib/ending \
@@ -130,6 +131,10 @@ selftests_lib_descriptors_LDADD = $(lib_tests_libs)
 selftests_lib_pieces_SOURCES = selftests/lib/pieces.c
 selftests_lib_pieces_CFLAGS = $(lib_tests_cflags)
 selftests_lib_pieces_LDADD = $(lib_tests_libs)
+
+selftests_lib_private_SOURCES = selftests/lib/private.c
+selftests_lib_private_CFLAGS = $(lib_tests_cflags)
+selftests_lib_private_LDADD = $(lib_tests_libs)
 
 selftests_lib_flow_SOURCES = selftests/lib/flow.c
 selftests_lib_flow_CFLAGS = $(lib_tests_cflags)

@@ -17,7 +17,8 @@
  *
  * A received message lies in memory that the sender owns. A sender that breaks
  * the rules can change it while it is being read: whoever does not trust the
- * sender copies a value first and checks the copy.
+ * sender copies a value first and checks the copy, or has the whole message
+ * copied, with flowipc_message_make_private().
  */
 #ifndef FLOWIPC_MESSAGE_H
 #define FLOWIPC_MESSAGE_H
@@ -250,6 +251,25 @@ FLOWIPC_API int
 flowipc_message_receive_batch(struct flowipc_channel *channel,
 			      struct flowipc_message **messages, size_t count,
 			      int timeout_ms);
+
+/**
+ * @brief Copy a received message, all pieces of it, into memory that its sender
+ * does not have, and give the sender's back. Where the message is read is
+ * another place afterwards; the descriptors with it stay what they are.
+ * @return 0, also if it is private already; -EINVAL it was not received;
+ * -ENOMEM nothing has changed.
+ *
+ * How much memory that takes is up to the sender: see flowipc_message_total().
+ * Belongs to the receiving thread. Since 0.1.
+ */
+FLOWIPC_API int flowipc_message_make_private(struct flowipc_message *message);
+
+/**
+ * @brief Can nobody else change what the message consists of? So it is with one
+ * of up to 80 bytes, and after flowipc_message_make_private(). Since 0.1.
+ */
+FLOWIPC_API bool
+flowipc_message_is_private(const struct flowipc_message *message);
 
 /**
  * @brief Give back a received message, or give up one that was not sent.
