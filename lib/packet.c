@@ -119,7 +119,8 @@ static ssize_t packet_take(int socket, struct msghdr *header)
 		got = recvmsg(socket, header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (got < 0 && (errno == EINTR || errno == ECONNRESET))
 			continue;
-		if (got || ended)
+		/* An empty packet with descriptors is not the end: they are ours. */
+		if (got || ended || header->msg_controllen)
 			return got;
 		ended = true;
 	}
