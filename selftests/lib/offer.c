@@ -153,7 +153,6 @@ static void send_to_sleepers(int sync, void *arg)
 	uint64_t random = 1;
 	int i, pause;
 
-	(void)sync;
 	(void)arg;
 	for (i = 0; i < test_loops(2000); i++) {
 		ok(flowipc_channel_open(session, FLOWIPC_OPTS(channel,
@@ -163,6 +162,11 @@ static void send_to_sleepers(int sync, void *arg)
 		     pause--)
 			__asm__ volatile("" ::: "memory");
 		test_put(channel, (uint64_t)i);
+		/* it has accepted, we do not know, and it falls asleep */
+		if (i % 16 == 0) {
+			sync_get(sync);
+			test_sleep_ms(2);
+		}
 		test_put(channel, 5);
 		/* the answer to both may come before that to the open */
 		gives(test_take(channel), i);
@@ -184,6 +188,8 @@ static void acceptors_that_sleep(void **state)
 				.wait_mode = FLOWIPC_WAIT_SLEEP),
 				test_ms(10000), &channel));
 		gives(test_take(channel), i);
+		if (i % 16 == 0)
+			sync_put(link.sync, 0);
 		gives(test_take(channel), 5);
 		test_put(channel, (uint64_t)i);
 		flowipc_channel_close(channel);
