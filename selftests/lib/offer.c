@@ -306,10 +306,6 @@ static void opener_that_is_gone(void **state)
 	uint64_t number;
 
 	(void)state;
-	if (test_backend() == FLOWIPC_BACKEND_DEVICE) {
-		print_message("a grant that was not claimed ends with its owner\n");
-		skip();
-	}
 	test_session_start(&link, open_and_leave, NULL);
 	sync_get(link.sync);
 	ok(flowipc_channel_accept(link.session, NULL, test_ms(10000),
