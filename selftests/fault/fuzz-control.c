@@ -94,8 +94,12 @@ enum call {
 	CALL_TAKE_FD,
 	CALL_SEND,
 	CALL_SEND_FROM_REGION,
+	CALL_SEND_FD,
+	CALL_SHUTDOWN,
 	CALL_RECLAIM,
 	CALL_CHANNEL_CLOSE,
+	CALL_OFFER,
+	CALL_SESSION_END,
 	CALLS,
 };
 
@@ -135,6 +139,7 @@ struct victim {
 	struct flowipc_channel *channels[CHANNELS];
 	struct flowipc_message *held[HELD];
 	struct flowipc_region *region;
+	enum flowipc_end_reason reason; /* that the session ended, if seen */
 };
 
 /* How far inputs came, to see whether the seeds still fit the protocol. */
@@ -438,6 +443,16 @@ static void channel_call(struct victim *victim, enum call call, uint64_t which)
 		if (fine(flowipc_message_send(message, 0)))
 			flowipc_message_release(message);
 		break;
+	case CALL_SEND_FD:
+		if (fine(flowipc_message_new(*channel, which, 0, &message)))
+			break;
+		MUST(!flowipc_message_attach_fd(message, STDERR_FILENO));
+		if (fine(flowipc_message_send(message, 0)))
+			flowipc_message_release(message);
+		break;
+	case CALL_SHUTDOWN:
+		fine(flowipc_channel_shutdown(*channel));
+		break;
 	case CALL_RECLAIM:
 		fine(flowipc_channel_reclaim(*channel));
 		break;
@@ -461,6 +476,39 @@ static void channel_begin(struct victim *victim,
 		reached.channels++;
 }
 
+/* Look at what the peer offers, and take it or not. */
+static void offer_hear(struct victim *victim, uint64_t which)
+{
+	struct flowipc_channel **channel = &victim->channels[which % CHANNELS];
+	const volatile unsigned char *metadata;
+	struct flowipc_offer *offer;
+	size_t size, i;
+
+	if (!victim->session ||
+	    fine(flowipc_session_next_offer(victim->session, 0, &offer)))
+		return;
+	metadata = flowipc_offer_metadata(offer, &size);
+	for (i = 0; metadata && i < size; i++)
+		(void)metadata[i];
+	if (*channel || which & 0x80)
+		flowipc_offer_refuse(offer);
+	else if (!fine(flowipc_offer_accept(offer, NULL, channel)))
+		reached.channels++;
+}
+
+/* It ends once, and for one reason. */
+static void end_look(struct victim *victim)
+{
+	struct flowipc_session_end end = { .sz = sizeof(end) };
+
+	if (!victim->session ||
+	    fine(flowipc_session_end(victim->session, &end)))
+		return;
+	MUST(end.reason && end.text[0]);
+	MUST(!victim->reason || victim->reason == end.reason);
+	victim->reason = end.reason;
+}
+
 static void call_step(struct input *input, struct victim *victim)
 {
 	enum call call = take(input, 1) % CALLS;
@@ -475,6 +523,10 @@ static void call_step(struct input *input, struct victim *victim)
 		if (victim->session && !*channel)
 			channel_begin(victim, channel,
 				      call == CALL_CHANNEL_OPEN);
+	} else if (call == CALL_OFFER) {
+		offer_hear(victim, which);
+	} else if (call == CALL_SESSION_END) {
+		end_look(victim);
 	} else {
 		channel_call(victim, call, which);
 	}
@@ -773,6 +825,9 @@ static void put_channel(struct seed *seed, enum role role)
 	put_call(seed, CALL_SEND, 100);
 	put_call(seed, CALL_SEND_FROM_REGION, 0);
 	put_call(seed, CALL_RECLAIM, 0);
+	put_call(seed, CALL_SEND_FD, 0);
+	put_call(seed, CALL_SHUTDOWN, 0);
+	put_call(seed, CALL_SESSION_END, 0);
 	put_call(seed, CALL_CHANNEL_CLOSE, 0);
 }
 

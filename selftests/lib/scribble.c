@@ -149,7 +149,8 @@ static void complaint_note(void)
 	check_msg(false, "more than %d kinds of complaints", COMPLAINTS);
 }
 
-static void suffer(struct victim *victim)
+/* Whether the peer broke the protocol. */
+static bool suffer(struct victim *victim)
 {
 	bool ended = false;
 	int i, quiet, err;
@@ -176,11 +177,28 @@ static void suffer(struct victim *victim)
 	}
 	for (i = 0; i < 8; i++)
 		flowipc_message_release(victim->held[i]);
+	return ended;
+}
+
+/* A session that was broken has ended for that reason, and says so. */
+static void check_end(struct flowipc_session *session, bool broken)
+{
+	struct flowipc_session_end end = { .sz = sizeof(end) };
+	int err = flowipc_session_end(session, &end);
+
+	if (!broken) {
+		gives_one_of(err, 0, -EAGAIN);
+		return;
+	}
+	ok(err);
+	gives(end.reason, FLOWIPC_END_PROTOCOL);
+	check(end.text[0]);
 }
 
 static int one_session(struct flowipc_server *server, struct victim *victim)
 {
 	struct flowipc_session *session;
+	bool broken = false;
 	int err;
 
 	err = flowipc_accept(server, 100, &session);
@@ -197,8 +215,12 @@ static int one_session(struct flowipc_server *server, struct victim *victim)
 			test_ms(10000), &victim->channel);
 	gives_one_of(err, 0, -EPIPE, -EPROTO);
 	if (!err) {
-		suffer(victim);
+		broken = suffer(victim);
+		check_end(session, broken);
 		flowipc_channel_close(victim->channel);
+	} else if (err == -EPROTO) {
+		progress->protocol_errors++;
+		complaint_note();
 	}
 	flowipc_session_close(session);
 	return 0;
@@ -285,6 +307,8 @@ static bool complained(const char *what)
 static void check_reach(void)
 {
 	static const char *const wanted[] = {
+		"geometry",
+		"not of version",
 		"of unknown kind",
 		"not in its slot",
 		"not in its region",

@@ -41,8 +41,9 @@ static const struct map *new_map(const struct map *before, int count_before,
 	return NULL;
 }
 
-static bool attacker_look(struct attacker *attacker, const struct map *before,
-			  int count_before)
+/* As it was made; it is not read again. */
+static void find_mine(struct attacker *attacker, const struct map *before,
+		      int count_before)
 {
 	const struct map *map = new_map(before, count_before, "rw");
 	const struct outbox_header *header;
@@ -57,7 +58,15 @@ static bool attacker_look(struct attacker *attacker, const struct map *before,
 	attacker->slots = (void *)(attacker->mine + header->slots_offset);
 	attacker->slot_count = header->slots;
 	attacker->payload_bytes = header->payload_bytes;
-	map = new_map(before, count_before, "r-");
+}
+
+/* False as long as there is none. */
+static bool find_theirs(struct attacker *attacker, const struct map *before,
+			int count_before)
+{
+	const struct map *map = new_map(before, count_before, "r-");
+	const struct outbox_header *header;
+
 	if (!map)
 		return false;
 	header = (void *)map->start;
@@ -392,12 +401,27 @@ NO_TSAN static void forge_progress(struct attacker *attacker)
 	}
 }
 
+/*
+ * Before the victim accepts, at times: what is read once, when it joins the two
+ * halves of the channel, is the header.
+ */
+static void spoil_header(struct attacker *attacker)
+{
+	uint64_t count = 1 + test_random_below(&attacker->random, 3);
+
+	while (count--)
+		spoil(attacker, test_random_below(&attacker->random,
+				sizeof(struct outbox_header)));
+	sched_yield();
+}
+
 static void attack(struct attacker *attacker)
 {
 	struct flowipc_session *session;
 	struct map before[64];
 	int count = test_shared_maps("r", before, 64);
 	uint64_t *random = &attacker->random;
+	bool early = test_random_below(random, 8) == 0;
 
 	ok(flowipc_connect("t", NULL, test_ms(10000), &session));
 	ok(flowipc_channel_open(session, FLOWIPC_OPTS(channel,
@@ -405,8 +429,16 @@ static void attack(struct attacker *attacker)
 			.payload_bytes = 1u << (12 +
 					test_random_below(random, 10)),
 			.when_full = test_random_below(random, 2)),
-			test_ms(10000), &attacker->channel));
-	if (attacker_look(attacker, before, count)) {
+			early ? 0 : test_ms(10000), &attacker->channel));
+	find_mine(attacker, before, count);
+	if (early) {
+		spoil_header(attacker);
+		/* until it has been accepted, or not */
+		while (act_honestly(attacker) != -EPIPE &&
+		       !is_alone(attacker) &&
+		       !find_theirs(attacker, before, count))
+			sched_yield();
+	} else if (find_theirs(attacker, before, count)) {
 		switch (test_random_below(random, 8)) {
 		case 0:
 			scribble(attacker);
