@@ -39,6 +39,7 @@ enum {
 struct stream {
 	_Atomic uint64_t sent; /* by word of the library */
 	_Atomic uint64_t received; /* and checked */
+	_Atomic bool closing; /* the client leaves by itself */
 };
 
 /* Seen by all processes. */
@@ -213,6 +214,24 @@ static void compared(enum direction direction)
 	atomic_fetch_add(&storm->compared[direction], 1);
 }
 
+/* As soon as the session has ended, which may be a little later: for what? */
+static void check_end(struct flowipc_session *session, bool may_be_closed)
+{
+	struct pollfd ended = {
+		.fd = flowipc_session_fd(session), .events = POLLIN,
+	};
+	struct flowipc_session_end end = { .sz = sizeof(end) };
+	int err;
+
+	while ((err = flowipc_session_end(session, &end)) == -EAGAIN)
+		check_msg(sys(poll(&ended, 1, test_ms(10000))) > 0,
+			  "the session does not end");
+	ok(err);
+	check_msg(end.reason == FLOWIPC_END_PEER_DIED ||
+		  (may_be_closed && end.reason == FLOWIPC_END_PEER_CLOSED),
+		  "the session ended with %d: %s", end.reason, end.text);
+}
+
 /* Clients */
 
 static const struct flowipc_channel_opts *some_options(uint64_t *random)
@@ -250,13 +269,14 @@ static bool client_start(struct flow *flow, enum direction direction,
 	flow->account = &storm->streams[hello.stream % STREAMS];
 	atomic_store(&flow->account->sent, 0);
 	atomic_store(&flow->account->received, 0);
+	atomic_store(&flow->account->closing, false);
 	gives_one_of(flowipc_send(flow->channel, &hello, sizeof(hello), 0), 0,
 		     -EPIPE);
 	return true;
 }
 
 static void client_run(struct flow *flow, enum direction direction,
-		       uint64_t *random)
+		       struct flowipc_session *session, uint64_t *random)
 {
 	/* Most are killed before that; the others just leave. */
 	uint64_t most = 1 + test_random_below(random, 5000);
@@ -272,8 +292,11 @@ static void client_run(struct flow *flow, enum direction direction,
 		sender_compare(flow);
 	else if (err)
 		receiver_compare(flow);
-	if (err)
+	if (err) {
 		compared(direction);
+		check_end(session, false);
+	}
+	atomic_store(&flow->account->closing, true);
 }
 
 static void client(int sync, void *arg)
@@ -298,7 +321,7 @@ static void client(int sync, void *arg)
 		pattern_fill(flowipc_region_data(flow.region), REGION_BYTES,
 			     REGION_SEED);
 		if (client_start(&flow, direction, &session, &random)) {
-			client_run(&flow, direction, &random);
+			client_run(&flow, direction, session, &random);
 			flow_end(&flow);
 			flowipc_session_close(session);
 		}
@@ -369,8 +392,11 @@ static void connection_serve(struct connection *connection,
 		receiver_compare(flow);
 	else if (flow->account)
 		sender_compare(flow);
-	if (flow->account)
+	if (flow->account) {
 		compared(connection->direction);
+		check_end(connection->session,
+			  atomic_load(&flow->account->closing));
+	}
 	connection_end(connection);
 }
 
