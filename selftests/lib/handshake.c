@@ -265,10 +265,31 @@ static void servers_of_other_versions(void **state)
 	}
 }
 
+/* Neither a packet nor the end: what comes with it is not kept. */
+static void clients_with_descriptors_alone(void **state)
+{
+	struct flowipc_session *session = NULL;
+	struct flowipc_server *server;
+	int fds, fd;
+
+	(void)state;
+	ok(flowipc_listen("t", NULL, &server));
+	fds = test_count_fds();
+	fd = raw_connect(path());
+	raw_send_empty(fd, (const int[]){ 0, 1, 2 }, 3);
+	raw_send_empty(fd, (const int[]){ 0 }, 1);
+	gives(flowipc_accept(server, 50, &session), -ETIMEDOUT);
+	raw_expect_end(fd);
+	close(fd);
+	gives(test_count_fds(), fds);
+	flowipc_server_close(server);
+}
+
 static const struct CMUnitTest tests[] = {
 	TEST(clients_of_other_versions),
 	TEST(newer_clients_that_know_the_old),
 	TEST(clients_without_sense),
+	TEST(clients_with_descriptors_alone),
 	TEST(the_last_refusals_are_remembered),
 	TEST(servers_of_other_versions),
 };

@@ -41,16 +41,14 @@ int raw_accept(int listener)
 	return (int)sys(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
 }
 
-void raw_send(int fd, const struct control *packet, const int *fds,
-	      unsigned int fd_count)
+static void send_bytes(int fd, void *bytes, size_t size, const int *fds,
+		       unsigned int fd_count)
 {
 	char control[CMSG_SPACE(16 * sizeof(int))] = { 0 };
-	struct control sent = *packet;
-	struct iovec iov = { &sent, sizeof(sent) };
+	struct iovec iov = { bytes, size };
 	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *cmsg;
 
-	sent.magic = FLOWIPC__CONTROL_MAGIC;
 	if (fd_count) {
 		check(fd_count <= 16);
 		header.msg_control = control;
@@ -61,7 +59,21 @@ void raw_send(int fd, const struct control *packet, const int *fds,
 		cmsg->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
 		memcpy(CMSG_DATA(cmsg), fds, fd_count * sizeof(int));
 	}
-	gives(sendmsg(fd, &header, MSG_NOSIGNAL), sizeof(sent));
+	gives(sendmsg(fd, &header, MSG_NOSIGNAL), size);
+}
+
+void raw_send(int fd, const struct control *packet, const int *fds,
+	      unsigned int fd_count)
+{
+	struct control sent = *packet;
+
+	sent.magic = FLOWIPC__CONTROL_MAGIC;
+	send_bytes(fd, &sent, sizeof(sent), fds, fd_count);
+}
+
+void raw_send_empty(int fd, const int *fds, unsigned int fd_count)
+{
+	send_bytes(fd, NULL, 0, fds, fd_count);
 }
 
 static void wait_readable(int fd)

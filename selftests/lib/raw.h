@@ -14,6 +14,8 @@ int raw_accept(int listener);
 /* Send a control packet, with the magic number filled in. */
 void raw_send(int fd, const struct control *packet, const int *fds,
 	      unsigned int fd_count);
+/* Send descriptors and not one byte. */
+void raw_send_empty(int fd, const int *fds, unsigned int fd_count);
 /* Receive a control packet; descriptors that come with it are closed. */
 void raw_receive(int fd, struct control *packet);
 /* The same, keeping the descriptors, of at most 16. Returns how many. */
