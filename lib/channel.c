@@ -53,6 +53,11 @@ int flowipc__channel_options_read(struct flowipc_channel_opts *known,
 			-EINVAL,
 			"channel options: there is no %d for when_full",
 			(int)known->when_full);
+	if (known->threads < FLOWIPC_THREADS_ONE_EACH ||
+	    known->threads > FLOWIPC_THREADS_MANY)
+		return flowipc__fail(
+			-EINVAL, "channel options: there is no %d for threads",
+			(int)known->threads);
 	if (!known->payload_bytes)
 		known->payload_bytes = PAYLOAD_DEFAULT;
 	if (!flowipc__outbox_size(known->slots, known->payload_bytes))
@@ -101,6 +106,8 @@ void flowipc__channel_free(struct flowipc_channel *channel)
 	flowipc__views_free(channel);
 	messages_free(channel->sender.unused);
 	messages_free(channel->receiver.unused);
+	flowipc__crowd_free(channel->sender.lane.crowd);
+	flowipc__crowd_free(channel->receiver.lane.crowd);
 	flowipc__doorbell_close(&channel->doorbell);
 	flowipc__unmap(&channel->theirs);
 	if (channel->region)
@@ -119,12 +126,16 @@ void flowipc__channel_free_if_unused(struct flowipc_channel *channel)
 
 void flowipc_channel_close(struct flowipc_channel *channel)
 {
+	struct flowipc_message *kept;
+
 	if (!channel)
 		return;
 	/* A forked child has neither outbox, and nothing to give back. */
 	if (flowipc__mapping_is_ours(&channel->mine.mapping)) {
-		if (channel->receiver.kept)
-			flowipc_message_release(channel->receiver.kept);
+		while ((kept = channel->receiver.kept)) {
+			channel->receiver.kept = kept->next;
+			flowipc_message_release(kept);
+		}
 		flowipc__messages_discard(channel);
 		flowipc__sender_end(channel);
 	}
@@ -146,20 +157,33 @@ int flowipc_channel_fd(const struct flowipc_channel *channel)
 int flowipc_channel_space_fd(struct flowipc_channel *channel)
 {
 	struct lane *lane = &channel->sender.lane;
-	int fd = flowipc__doorbell_space_fd(&channel->doorbell);
+	int fd;
 
+	flowipc__sender_enter(channel);
+	fd = flowipc__doorbell_space_fd(&channel->doorbell);
 	if (fd >= 0)
 		lane->polled = lane->mode != FLOWIPC_WAIT_SPIN;
+	flowipc__sender_leave(channel);
 	return fd;
 }
 
-int64_t flowipc_channel_reclaim(struct flowipc_channel *channel)
+static int64_t channel_reclaim(struct flowipc_channel *channel)
 {
 	int err = flowipc__channel_error(channel);
 
 	if (!err)
 		err = flowipc__loans_tidy(channel);
 	return err ? err : (int64_t)channel->sender.lent;
+}
+
+int64_t flowipc_channel_reclaim(struct flowipc_channel *channel)
+{
+	int64_t lent;
+
+	flowipc__sender_enter(channel);
+	lent = channel_reclaim(channel);
+	flowipc__sender_leave(channel);
+	return lent;
 }
 
 int flowipc_channel_memory(struct flowipc_channel *channel,
@@ -169,9 +193,8 @@ int flowipc_channel_memory(struct flowipc_channel *channel,
 	struct flowipc_channel_memory known = {0};
 	int64_t lent;
 
-	lent = flowipc_channel_reclaim(channel);
-	if (lent < 0)
-		return (int)lent;
+	flowipc__sender_enter(channel);
+	lent = channel_reclaim(channel);
 	known.reserved = sender->chunks.reserved + sender->own_bytes;
 	if (sender->spare)
 		known.reserved += sender->spare->mapping.size;
@@ -179,8 +202,21 @@ int flowipc_channel_memory(struct flowipc_channel *channel,
 	known.lent = sender->lent_bytes;
 	known.lent_messages = (uint64_t)lent;
 	known.chunks = flowipc__chunks_count(&sender->chunks);
+	flowipc__sender_leave(channel);
+	if (lent < 0)
+		return (int)lent;
 	return flowipc__options_answer(memory, &known, sizeof(known),
 				       "channel memory");
+}
+
+/* Among the threads of this process. */
+static int channel_share(struct flowipc_channel *channel)
+{
+	channel->sender.lane.crowd = flowipc__crowd_create();
+	channel->receiver.lane.crowd = flowipc__crowd_create();
+	return channel->sender.lane.crowd && channel->receiver.lane.crowd ?
+		       0 :
+		       -ENOMEM;
 }
 
 int flowipc__channel_create(struct flowipc_session *session,
@@ -215,6 +251,8 @@ int flowipc__channel_create(struct flowipc_session *session,
 			.limit_ns = opts->stuck_timeout_ms * 1000000ULL};
 
 	err = flowipc__loans_init(&new->sender);
+	if (!err && opts->threads == FLOWIPC_THREADS_MANY)
+		err = channel_share(new);
 	if (!err)
 		err = flowipc__region_create(session->backend, size,
 					     &new->region);
@@ -293,6 +331,7 @@ void flowipc__channel_prepare(struct flowipc_channel *channel,
 	sender->lane = (struct lane){
 		.doorbell = &channel->doorbell,
 		.courier = channel->courier,
+		.crowd = sender->lane.crowd,
 		.mode = sender->lane.mode,
 		.polled = sender->lane.polled,
 		.event = FLOWIPC__SPACE,
@@ -304,6 +343,7 @@ void flowipc__channel_prepare(struct flowipc_channel *channel,
 	receiver->lane = (struct lane){
 		.doorbell = &channel->doorbell,
 		.courier = channel->courier,
+		.crowd = receiver->lane.crowd,
 		.mode = receiver->lane.mode,
 		.polled = receiver->lane.polled,
 		.event = FLOWIPC__MESSAGE,

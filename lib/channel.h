@@ -71,7 +71,6 @@ struct view {
 struct sender {
 	struct lane lane;
 	uint64_t position;
-	uint64_t wanted; /* slots that are waited for */
 	uint64_t oldest; /* neither consumed, as last seen, nor dropped */
 	uint64_t consumed; /* by the peer, as last seen */
 	enum flowipc_when_full when_full;
@@ -87,6 +86,7 @@ struct sender {
 	uint64_t max_message_bytes;
 	bool shut; /* we send no more */
 	bool corked; /* what is sent wakes nobody until it is flushed */
+	unsigned int batches; /* that are being sent: the last one wakes */
 	uint64_t own_bytes; /* of regions made for one message, in use */
 	uint64_t apart_bytes; /* of loans, see there */
 	struct flowipc_region *spare; /* the last one that was own_region */
@@ -104,7 +104,7 @@ struct receiver {
 	uint64_t released;
 	struct view views[FLOWIPC__CHUNKS];
 	uint32_t withdrawals; /* of the courier's, that were taken note of */
-	struct flowipc_message *kept; /* received, but did not fit the buffer */
+	struct flowipc_message *kept; /* received, but did not fit a buffer */
 	uint64_t missed; /* messages that the peer has dropped */
 	int owed; /* an error behind what the last batch had */
 	struct flowipc_message *unused;
@@ -138,6 +138,27 @@ struct flowipc_channel {
 static inline int flowipc__channel_error(struct flowipc_channel *channel)
 {
 	return atomic_load_explicit(&channel->broken, memory_order_relaxed);
+}
+
+/* The books of a direction are for one thread at a time, see crowd.h. */
+static inline void flowipc__sender_enter(struct flowipc_channel *channel)
+{
+	flowipc__crowd_enter(channel->sender.lane.crowd);
+}
+
+static inline void flowipc__sender_leave(struct flowipc_channel *channel)
+{
+	flowipc__crowd_leave(channel->sender.lane.crowd);
+}
+
+static inline void flowipc__receiver_enter(struct flowipc_channel *channel)
+{
+	flowipc__crowd_enter(channel->receiver.lane.crowd);
+}
+
+static inline void flowipc__receiver_leave(struct flowipc_channel *channel)
+{
+	flowipc__crowd_leave(channel->receiver.lane.crowd);
 }
 
 /* 0 as long as we may send on it. */

@@ -76,6 +76,9 @@ int flowipc__oldest_drop(struct flowipc_channel *channel)
 	uint64_t first;
 	int i, err;
 
+	/* A peer whose outbox we do not know yet may be taking it. */
+	if (sender->lane.opening)
+		return 0;
 	if (!sender->contested) {
 		if (oldest == sender->position)
 			return 0;
@@ -119,7 +122,12 @@ bool flowipc__dropping_frees(const struct flowipc_channel *channel)
 	return false;
 }
 
-uint64_t flowipc_channel_dropped(const struct flowipc_channel *channel)
+uint64_t flowipc_channel_dropped(struct flowipc_channel *channel)
 {
-	return channel->sender.dropped;
+	uint64_t dropped;
+
+	flowipc__sender_enter(channel);
+	dropped = channel->sender.dropped;
+	flowipc__sender_leave(channel);
+	return dropped;
 }

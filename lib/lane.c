@@ -147,6 +147,7 @@ static int lane_spin(struct lane *lane, lane_ready_fn *ready, void *context,
 				return err < 0 ? err : 0;
 			processor_relax();
 		}
+		flowipc__crowd_breathe(lane->crowd);
 		now = flowipc__now();
 		if (now >= deadline || now - start >= limit_ns)
 			return -ETIMEDOUT;
@@ -172,7 +173,9 @@ static int lane_doorbell_wait(struct lane *lane, uint64_t deadline)
 		FLOWIPC__PROBE(sleep, lane->stream, lane->label, lane->event);
 	if (FLOWIPC__TRACED(wake))
 		began = flowipc__now();
+	flowipc__crowd_leave(lane->crowd);
 	got = doorbell->backend->doorbell_wait(doorbell, lane->event, deadline);
+	flowipc__crowd_enter(lane->crowd);
 	if (began)
 		FLOWIPC__PROBE(wake, lane->stream, lane->label, lane->event,
 			       flowipc__now() - began);
@@ -188,6 +191,8 @@ static int lane_sleep(struct lane *lane, lane_ready_fn *ready, void *context,
 	for (;;) {
 		if (!lane->armed)
 			lane_arm(lane);
+		/* What came before the bell was set, they learn only so. */
+		flowipc__crowd_call(lane->crowd);
 		flowipc__courier_collect(lane->courier);
 		err = lane_answer(lane);
 		if (!err)
@@ -273,8 +278,9 @@ static void lane_adapt(struct lane *lane, uint64_t spun_ns, bool paid_off)
 		lane->spin_ns /= 2;
 }
 
-int flowipc__lane_wait(struct lane *lane, lane_ready_fn *ready, void *context,
-		       uint64_t deadline)
+/* Wait for the peer, alone. */
+static int lane_wait(struct lane *lane, lane_ready_fn *ready, void *context,
+		     uint64_t deadline)
 {
 	uint64_t spin_ns, until;
 	int err;
@@ -297,6 +303,43 @@ int flowipc__lane_wait(struct lane *lane, lane_ready_fn *ready, void *context,
 		if (err == -ETIMEDOUT)
 			err = lane_sleep(lane, ready, context, deadline);
 	}
+	return err;
+}
+
+/*
+ * Wait in a crowd: for the peer, or until somebody else does so no more. A lane
+ * that spins has no use for a leader, and one that does not wait disturbs none.
+ */
+static int lane_wait_in_turn(struct lane *lane, lane_ready_fn *ready,
+			     void *context, uint64_t deadline)
+{
+	struct crowd *crowd = lane->crowd;
+	bool in_time = deadline;
+	int err;
+
+	while (crowd->led) {
+		err = ready(context);
+		if (err)
+			return err < 0 ? err : 0;
+		if (!in_time)
+			return deadline ? -ETIMEDOUT : -EAGAIN;
+		in_time = flowipc__crowd_follow(crowd, deadline);
+	}
+	crowd->led = deadline && lane->mode != FLOWIPC_WAIT_SPIN;
+	err = lane_wait(lane, ready, context, deadline);
+	if (deadline && lane->mode != FLOWIPC_WAIT_SPIN)
+		crowd->led = false;
+	flowipc__crowd_call(crowd);
+	return err;
+}
+
+int flowipc__lane_wait(struct lane *lane, lane_ready_fn *ready, void *context,
+		       uint64_t deadline)
+{
+	int err = lane->crowd ?
+			  lane_wait_in_turn(lane, ready, context, deadline) :
+			  lane_wait(lane, ready, context, deadline);
+
 	if (err != -EAGAIN)
 		flowipc__lane_awake(lane);
 	return err;

@@ -26,6 +26,7 @@
 
 #include "backend.h"
 #include "clock.h"
+#include "crowd.h"
 #include "fence.h"
 #include "outbox.h"
 
@@ -39,6 +40,7 @@ struct lane {
 	struct outbox theirs; /* this direction's view of it */
 	struct watch *watch; /* NULL: the peer may take its time */
 	struct opening *opening; /* NULL: the peer has answered, opening.h */
+	struct crowd *crowd; /* NULL: there is one thread */
 	enum flowipc_wait_mode mode;
 	bool polled; /* -EAGAIN asks for the event that a poll waits for */
 	bool remote_fence;
@@ -87,10 +89,10 @@ void flowipc__lane_kick(struct lane *lane);
 /* What only the kernel knows: is the peer gone, has it withdrawn a region? */
 bool flowipc__lane_look(struct lane *lane);
 
-/* What is waited for was there without waiting. */
+/* What is waited for was there without waiting; but another may be waiting. */
 static inline void flowipc__lane_awake(struct lane *lane)
 {
-	if (lane->armed)
+	if (lane->armed && !flowipc__crowd_is_led(lane->crowd))
 		flowipc__lane_disarm(lane);
 }
 

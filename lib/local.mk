@@ -28,6 +28,8 @@ lib_libflowipc_la_SOURCES = \
 	lib/control.h \
 	lib/courier.c \
 	lib/courier.h \
+	lib/crowd.c \
+	lib/crowd.h \
 	lib/drop.c \
 	lib/error.c \
 	lib/error.h \

@@ -64,8 +64,8 @@ static int size_check(const struct sender *sender, uint64_t size)
 		(unsigned long long)sender->max_message_bytes);
 }
 
-int flowipc_message_new(struct flowipc_channel *channel, uint64_t size,
-			int timeout_ms, struct flowipc_message **message)
+static int message_new(struct flowipc_channel *channel, uint64_t size,
+		       int timeout_ms, struct flowipc_message **message)
 {
 	struct sender *sender = &channel->sender;
 	struct flowipc_message *new;
@@ -96,10 +96,21 @@ int flowipc_message_new(struct flowipc_channel *channel, uint64_t size,
 	return 0;
 }
 
-int flowipc_message_from_region(struct flowipc_channel *channel,
-				struct flowipc_region *region, uint64_t offset,
-				uint64_t length, int timeout_ms,
-				struct flowipc_message **message)
+int flowipc_message_new(struct flowipc_channel *channel, uint64_t size,
+			int timeout_ms, struct flowipc_message **message)
+{
+	int err;
+
+	flowipc__sender_enter(channel);
+	err = message_new(channel, size, timeout_ms, message);
+	flowipc__sender_leave(channel);
+	return err;
+}
+
+static int message_from_region(struct flowipc_channel *channel,
+			       struct flowipc_region *region, uint64_t offset,
+			       uint64_t length, int timeout_ms,
+			       struct flowipc_message **message)
 {
 	struct sender *sender = &channel->sender;
 	struct flowipc_message *new;
@@ -146,6 +157,20 @@ int flowipc_message_from_region(struct flowipc_channel *channel,
 	return 0;
 }
 
+int flowipc_message_from_region(struct flowipc_channel *channel,
+				struct flowipc_region *region, uint64_t offset,
+				uint64_t length, int timeout_ms,
+				struct flowipc_message **message)
+{
+	int err;
+
+	flowipc__sender_enter(channel);
+	err = message_from_region(channel, region, offset, length, timeout_ms,
+				  message);
+	flowipc__sender_leave(channel);
+	return err;
+}
+
 void flowipc_message_release(struct flowipc_message *message)
 {
 	struct flowipc_channel *channel;
@@ -159,10 +184,13 @@ void flowipc_message_release(struct flowipc_message *message)
 			FLOWIPC__PROBE(release, channel->receiver.lane.stream,
 				       channel->receiver.lane.label,
 				       flowipc_message_total(message));
+		flowipc__receiver_enter(channel);
 		flowipc__message_give_back(message);
 		channel->receiver.held--;
 		flowipc__message_put(message, &channel->receiver.unused);
+		flowipc__receiver_leave(channel);
 	} else {
+		flowipc__sender_enter(channel);
 		for (piece = message; piece; piece = piece->rest) {
 			if (piece->kind != SLOT_INLINE)
 				flowipc__loan_give(&channel->sender,
@@ -170,6 +198,7 @@ void flowipc_message_release(struct flowipc_message *message)
 		}
 		channel->sender.held--;
 		flowipc__message_put(message, &channel->sender.unused);
+		flowipc__sender_leave(channel);
 	}
 	if (channel->closed)
 		flowipc__channel_free_if_unused(channel);
@@ -206,10 +235,12 @@ int flowipc_message_truncate(struct flowipc_message *message, uint64_t size)
 			"a message of %llu bytes cannot be cut to %llu",
 			(unsigned long long)message->size,
 			(unsigned long long)size);
+	flowipc__sender_enter(message->channel);
 	message->size = size;
 	if (message->kind == SLOT_PAYLOAD)
 		flowipc__chunks_trim(&sender->chunks,
 				     &sender->loans[message->loan].piece, size);
+	flowipc__sender_leave(message->channel);
 	return 0;
 }
 

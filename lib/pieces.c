@@ -62,7 +62,9 @@ int flowipc_message_append(struct flowipc_message *message,
 	message->fd_count += added->fd_count;
 	added->further = 0;
 	added->fd_count = 0;
+	flowipc__sender_enter(message->channel);
 	message->channel->sender.held--;
+	flowipc__sender_leave(message->channel);
 	return 0;
 }
 

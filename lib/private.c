@@ -55,7 +55,9 @@ int flowipc_message_make_private(struct flowipc_message *message)
 		piece->data = to;
 		to += copy_bytes(piece);
 	}
+	flowipc__receiver_enter(message->channel);
 	flowipc__message_give_back(message);
+	flowipc__receiver_leave(message->channel);
 	/* From here on there is nothing of the peer's in it. */
 	for (piece = message; piece; piece = piece->rest) {
 		piece->kind = SLOT_INLINE;

@@ -40,7 +40,7 @@ static void slots_consumed(struct flowipc_channel *channel)
 {
 	struct receiver *receiver = &channel->receiver;
 
-	/* Pairs with the load in slot_ready(). */
+	/* Pairs with the load in flowipc__consumed_look(). */
 	atomic_store_explicit(&channel->mine.cursor->consumed,
 			      receiver->position, memory_order_release);
 	flowipc__lane_ring(&receiver->lane);
@@ -118,18 +118,27 @@ static int message_arrived(void *context)
 	return ended > 0 ? -EPIPE : ended;
 }
 
-uint64_t flowipc_channel_missed(const struct flowipc_channel *channel)
+uint64_t flowipc_channel_missed(struct flowipc_channel *channel)
 {
-	return channel->receiver.missed;
+	uint64_t missed;
+
+	flowipc__receiver_enter(channel);
+	missed = channel->receiver.missed;
+	flowipc__receiver_leave(channel);
+	return missed;
 }
 
 bool flowipc_channel_was_shut_down(struct flowipc_channel *channel)
 {
-	const struct outbox *theirs = &channel->receiver.lane.theirs;
+	bool ended;
 
+	flowipc__receiver_enter(channel);
 	messages_skip(channel);
-	return !flowipc__channel_error(channel) && stream_ended(channel) > 0 &&
-	       !atomic_load_explicit(&theirs->span->cut, memory_order_relaxed);
+	ended = !flowipc__channel_error(channel) && stream_ended(channel) > 0 &&
+		!atomic_load_explicit(&channel->receiver.lane.theirs.span->cut,
+				      memory_order_relaxed);
+	flowipc__receiver_leave(channel);
+	return ended;
 }
 
 static void payload_put(struct flowipc_message *message)
@@ -365,22 +374,18 @@ static int message_wait(struct flowipc_channel *channel,
 	return err < 0 ? err : 0;
 }
 
-int flowipc_message_receive_batch(struct flowipc_channel *channel,
-				  struct flowipc_message **messages,
-				  size_t count, int timeout_ms)
+static int messages_receive(struct flowipc_channel *channel,
+			    struct flowipc_message **messages, size_t count,
+			    int timeout_ms)
 {
 	struct receiver *receiver = &channel->receiver;
 	struct patience patience = {.timeout_ms = timeout_ms};
 	uint64_t published;
 	int taken = 0, err;
 
-	if (count > INT_MAX)
-		count = INT_MAX;
-	if (!count)
-		return 0;
-	if (receiver->kept) {
+	while (receiver->kept && (size_t)taken < count) {
 		messages[taken++] = receiver->kept;
-		receiver->kept = NULL;
+		receiver->kept = receiver->kept->next;
 	}
 	err = receiver->owed;
 	receiver->owed = 0;
@@ -406,6 +411,22 @@ int flowipc_message_receive_batch(struct flowipc_channel *channel,
 	if (err == -EACCES)
 		receiver->owed = err;
 	return taken;
+}
+
+int flowipc_message_receive_batch(struct flowipc_channel *channel,
+				  struct flowipc_message **messages,
+				  size_t count, int timeout_ms)
+{
+	int got;
+
+	if (count > INT_MAX)
+		count = INT_MAX;
+	if (!count)
+		return 0;
+	flowipc__receiver_enter(channel);
+	got = messages_receive(channel, messages, count, timeout_ms);
+	flowipc__receiver_leave(channel);
+	return got;
 }
 
 int flowipc_message_receive(struct flowipc_channel *channel,
@@ -452,7 +473,10 @@ ssize_t flowipc_receive(struct flowipc_channel *channel, void *buffer,
 		return err;
 	total = flowipc_message_total(message);
 	if (total > capacity) {
+		flowipc__receiver_enter(channel);
+		message->next = channel->receiver.kept;
 		channel->receiver.kept = message;
+		flowipc__receiver_leave(channel);
 		return flowipc__fail(
 			-EMSGSIZE,
 			"the message has %llu bytes, the buffer %llu",

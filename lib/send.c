@@ -32,16 +32,23 @@ int flowipc__consumed_look(struct flowipc_channel *channel)
 	return err;
 }
 
-static int slot_ready(void *context)
+/* Slots that are waited for. */
+struct vacancy {
+	struct flowipc_channel *channel;
+	uint64_t count;
+};
+
+static int slots_ready(void *context)
 {
-	struct flowipc_channel *channel = context;
+	const struct vacancy *vacancy = context;
+	struct flowipc_channel *channel = vacancy->channel;
 	struct sender *sender = &channel->sender;
 	int err = flowipc__consumed_look(channel);
 
 	if (err)
 		return err;
 	for (;;) {
-		if (sender->position + sender->wanted - sender->oldest <=
+		if (sender->position + vacancy->count - sender->oldest <=
 		    channel->mine.slot_mask + 1)
 			return 1;
 		if (!flowipc__sender_drops(sender))
@@ -72,7 +79,7 @@ int flowipc__sender_wait(struct flowipc_channel *channel, lane_ready_fn *ready,
 	int err;
 
 	/* A peer that sleeps would wait for us, and we for it. */
-	if (sender->corked)
+	if (sender->corked || sender->batches)
 		flowipc__lane_ring(&sender->lane);
 	err = flowipc__lane_wait(&sender->lane, ready, context, deadline);
 	if ((err == -EAGAIN || err == -ETIMEDOUT) &&
@@ -85,16 +92,16 @@ static int slots_wait(struct flowipc_channel *channel, uint64_t count,
 		      struct patience *patience)
 {
 	struct sender *sender = &channel->sender;
+	struct vacancy vacancy = {.channel = channel, .count = count};
 	int err;
 
-	sender->wanted = count;
 	if (sender->position + count - sender->oldest <=
 	    channel->mine.slot_mask + 1)
 		return 0;
-	err = slot_ready(channel);
+	err = slots_ready(&vacancy);
 	if (err)
 		return err < 0 ? err : 0;
-	return flowipc__sender_wait(channel, slot_ready, channel,
+	return flowipc__sender_wait(channel, slots_ready, &vacancy,
 				    flowipc__patience_deadline(patience));
 }
 
@@ -140,7 +147,7 @@ static void message_publish(struct flowipc_channel *channel,
 		slot_publish(channel, piece, ++position, 0);
 	slot_publish(channel, message, sender->position, sent_ns);
 	sender->position = position + 1;
-	if (!sender->corked)
+	if (!sender->corked && !sender->batches)
 		flowipc__lane_ring(&sender->lane);
 	if (traced)
 		FLOWIPC__PROBE(send, sender->lane.stream, sender->lane.label,
@@ -268,8 +275,10 @@ int flowipc_channel_shutdown(struct flowipc_channel *channel)
 
 	if (err)
 		return err;
+	flowipc__sender_enter(channel);
 	flowipc__sender_end(channel);
 	flowipc__lane_ring(&channel->sender.lane);
+	flowipc__sender_leave(channel);
 	return 0;
 }
 
@@ -319,11 +328,16 @@ static int refuse_received(void)
 
 int flowipc_message_send(struct flowipc_message *message, int timeout_ms)
 {
+	struct flowipc_channel *channel = message->channel;
 	struct patience patience = {.timeout_ms = timeout_ms};
+	int err;
 
 	if (message->received)
 		return refuse_received();
-	return message_send(message, &patience);
+	flowipc__sender_enter(channel);
+	err = message_send(message, &patience);
+	flowipc__sender_leave(channel);
+	return err;
 }
 
 static int batch_check(struct flowipc_message *const *messages, size_t count)
@@ -347,7 +361,7 @@ int flowipc_message_send_batch(struct flowipc_message *const *messages,
 {
 	struct patience patience = {.timeout_ms = timeout_ms};
 	struct flowipc_channel *channel;
-	bool corked;
+	struct sender *sender;
 	size_t i;
 	int err;
 
@@ -357,30 +371,37 @@ int flowipc_message_send_batch(struct flowipc_message *const *messages,
 	if (err || !count)
 		return err;
 	channel = messages[0]->channel;
-	corked = channel->sender.corked;
-	channel->sender.corked = true;
+	sender = &channel->sender;
+	flowipc__sender_enter(channel);
+	sender->batches++;
 	for (i = 0; i < count && !err; i++)
 		err = message_send(messages[i], &patience);
-	channel->sender.corked = corked;
+	sender->batches--;
 	if (err)
 		i--;
-	if (i && !corked)
-		flowipc__lane_ring(&channel->sender.lane);
+	/* Somebody else may have sent while this batch was waiting. */
+	if (!sender->corked && !sender->batches)
+		flowipc__lane_ring(&sender->lane);
+	flowipc__sender_leave(channel);
 	return i ? (int)i : err;
 }
 
 void flowipc_channel_cork(struct flowipc_channel *channel)
 {
+	flowipc__sender_enter(channel);
 	channel->sender.corked = true;
+	flowipc__sender_leave(channel);
 }
 
 int flowipc_channel_flush(struct flowipc_channel *channel)
 {
 	int err = flowipc__channel_error(channel);
 
+	flowipc__sender_enter(channel);
 	channel->sender.corked = false;
 	if (!err)
 		flowipc__lane_ring(&channel->sender.lane);
+	flowipc__sender_leave(channel);
 	return err;
 }
 

@@ -26,6 +26,7 @@ lib_tests = \
 	selftests/lib/private \
 	selftests/lib/flow \
 	selftests/lib/full \
+	selftests/lib/crowd \
 	selftests/lib/ending \
 	selftests/lib/batch \
 	selftests/lib/forked \
@@ -153,6 +154,10 @@ selftests_lib_full_SOURCES = selftests/lib/full.c
 selftests_lib_full_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/lib
 selftests_lib_full_CFLAGS = $(lib_tests_cflags)
 selftests_lib_full_LDADD = $(lib_tests_libs)
+
+selftests_lib_crowd_SOURCES = selftests/lib/crowd.c
+selftests_lib_crowd_CFLAGS = $(lib_tests_cflags)
+selftests_lib_crowd_LDADD = $(lib_tests_libs)
 
 selftests_lib_forked_SOURCES = selftests/lib/forked.c
 selftests_lib_forked_CFLAGS = $(lib_tests_cflags)

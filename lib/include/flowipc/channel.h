@@ -5,7 +5,9 @@
  *
  * Threads: at any time one thread may send on a channel and one other may
  * receive. Messages obtained for sending belong to the sending thread,
- * received ones to the receiving thread. Different channels are independent.
+ * received ones to the receiving thread. With the option threads, a channel is
+ * for any number of threads, and a message for one at a time, whichever that is.
+ * Different channels are independent.
  *
  * Event loops: two descriptors, both for POLLIN. flowipc_channel_fd() becomes
  * readable when a message arrives, flowipc_channel_space_fd() when there is
@@ -52,7 +54,8 @@ enum flowipc_when_full {
 	/**
 	 * Drop the oldest message that the receiver has not received, as often
 	 * as it takes, and do not wait. What was received is not touched: a
-	 * receiver that holds all payload memory is waited for.
+	 * receiver that holds all payload memory is waited for. Nothing is
+	 * dropped before the peer has accepted the channel.
 	 */
 	FLOWIPC_FULL_DROP_OLDEST = 1,
 	/**
@@ -61,6 +64,14 @@ enum flowipc_when_full {
 	 * -EPIPE, and flowipc_channel_was_shut_down() stays false.
 	 */
 	FLOWIPC_FULL_DISCONNECT = 2,
+};
+
+/** Which threads of a side may use a channel at the same time. */
+enum flowipc_threads {
+	/** One that sends and one that receives: no locks. */
+	FLOWIPC_THREADS_ONE_EACH = 0,
+	/** Any, each with its own timeout: a lock for each direction. */
+	FLOWIPC_THREADS_MANY = 1,
 };
 
 /** Options of flowipc_channel_open() and flowipc_channel_accept(). */
@@ -91,6 +102,8 @@ struct flowipc_channel_opts {
 	uint64_t payload_max_bytes;
 	/** What to do when there is no room for a message of this side. */
 	enum flowipc_when_full when_full;
+	/** Which threads of this side may use the channel. */
+	enum flowipc_threads threads;
 	/**
 	 * What the opener tells the acceptor about the channel, 4096 bytes at
 	 * most; copied. For flowipc_channel_open() only.
@@ -223,7 +236,7 @@ FLOWIPC_API int flowipc_channel_memory(struct flowipc_channel *channel,
  * Belongs to the sending thread. Since 0.1.
  */
 FLOWIPC_API uint64_t
-flowipc_channel_dropped(const struct flowipc_channel *channel);
+flowipc_channel_dropped(struct flowipc_channel *channel);
 
 /**
  * @brief How many messages this side has missed because the peer dropped them.
@@ -233,7 +246,7 @@ flowipc_channel_dropped(const struct flowipc_channel *channel);
  * Belongs to the receiving thread. Since 0.1.
  */
 FLOWIPC_API uint64_t
-flowipc_channel_missed(const struct flowipc_channel *channel);
+flowipc_channel_missed(struct flowipc_channel *channel);
 
 /**
  * @brief Do not wake the peer for each message that is sent from now on, but
