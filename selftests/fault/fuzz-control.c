@@ -308,7 +308,7 @@ static bool packet_send(int socket, const void *data, size_t size,
 	return sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
-/* Length (0: as it should be), descriptors, bytes. */
+/* Length (0: as it should be, 255: empty), descriptors, bytes. */
 static bool packet_step(struct input *input, struct enemy *enemy, int socket,
 			size_t proper_size, bool is_control)
 {
@@ -317,8 +317,7 @@ static bool packet_step(struct input *input, struct enemy *enemy, int socket,
 	int fds[FDS_MAX];
 	char bytes[256];
 
-	if (!size || size > sizeof(bytes))
-		size = proper_size;
+	size = size == UINT8_MAX ? 0 : size ? size : proper_size;
 	fd_count = take(input, 1) % (FDS_MAX + 1);
 	for (i = 0; i < fd_count; i++)
 		fds[i] = enemy_fd(enemy, take(input, 1));
