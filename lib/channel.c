@@ -130,6 +130,8 @@ void flowipc_channel_close(struct flowipc_channel *channel)
 
 	if (!channel)
 		return;
+	if (channel->sender.subscriber)
+		flowipc__subscriber_remove(channel->sender.subscriber);
 	/* A forked child has neither outbox, and nothing to give back. */
 	if (flowipc__mapping_is_ours(&channel->mine.mapping)) {
 		while ((kept = channel->receiver.kept)) {

@@ -13,8 +13,10 @@
 #include "region.h"
 #include "watch.h"
 
+struct flowipc_publication;
 struct flowipc_session;
 struct import;
+struct subscriber;
 
 #define FLOWIPC__LABEL_MAX 96
 
@@ -56,6 +58,7 @@ struct loan {
 	uint64_t bytes; /* that the peer reads, once sent */
 	uint64_t position; /* of the message, once sent */
 	uint64_t apart; /* of own_region, if there was room, but in pieces */
+	struct flowipc_publication *publication; /* that is sent, or NULL */
 };
 
 /* A chunk of the peer's, mapped when the first message in it was received. */
@@ -94,6 +97,7 @@ struct sender {
 	uint64_t tidied_ticks; /* when memory was last looked after */
 	struct flowipc_message *unused;
 	uint32_t held; /* messages in the user's hands */
+	struct subscriber *subscriber; /* of a topic that cares for it, or NULL */
 	char label[FLOWIPC__LABEL_MAX];
 };
 
@@ -189,6 +193,9 @@ int flowipc__contest_settle(struct flowipc_channel *channel);
 /* We send no more, and the peer can see it. */
 void flowipc__sender_end(struct flowipc_channel *channel);
 
+/* The peer gets what was sent up to now, and the end. Gives -ECONNABORTED. */
+int flowipc__channel_disconnect(struct flowipc_channel *channel);
+
 /* The peer did what it must not: the channel is of no more use. */
 int flowipc__channel_break(struct flowipc_channel *channel, int error);
 
@@ -213,6 +220,9 @@ void flowipc__channel_free(struct flowipc_channel *channel);
 
 /* Free a closed channel as soon as the user holds no message of it. */
 void flowipc__channel_free_if_unused(struct flowipc_channel *channel);
+
+/* topic.c: the channel leaves its topic */
+void flowipc__subscriber_remove(struct subscriber *subscriber);
 
 /* message.c: unused messages are kept, so that the hot path allocates nothing */
 struct flowipc_message *flowipc__message_get(struct flowipc_channel *channel,

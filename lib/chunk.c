@@ -61,6 +61,11 @@ void flowipc__chunks_free(struct chunks *chunks, bool unread)
 	}
 }
 
+void flowipc__chunks_retire(struct chunks *chunks, uint32_t place)
+{
+	chunk_drop(chunks, &chunks->list[place], false);
+}
+
 static bool chunk_take(struct chunks *chunks, uint32_t index, uint64_t bytes,
 		       struct piece *piece)
 {

@@ -61,6 +61,8 @@ void flowipc__chunks_free(struct chunks *chunks, bool unread);
 int flowipc__chunks_take(struct chunks *chunks, uint64_t bytes, bool anywhere,
 			 struct piece *piece);
 void flowipc__chunks_give(struct chunks *chunks, const struct piece *piece);
+/* Have no more to do with a chunk, whatever is in it. */
+void flowipc__chunks_retire(struct chunks *chunks, uint32_t place);
 /* Give back the end of a piece, all but its first @bytes. */
 void flowipc__chunks_trim(struct chunks *chunks, const struct piece *piece,
 			  uint64_t bytes);

@@ -9,6 +9,7 @@
 #include "channel.h"
 #include "courier.h"
 #include "error.h"
+#include "topic.h"
 
 #define NONE UINT32_MAX
 
@@ -119,6 +120,8 @@ void flowipc__loan_give(struct sender *sender, uint32_t index)
 		spare_keep(sender, loan->region);
 	else if (loan->region)
 		flowipc__region_put(loan->region);
+	if (loan->publication)
+		flowipc__publication_put(loan->publication);
 	*loan = (struct loan){.state = LOAN_UNUSED,
 			      .next = sender->unused_loan};
 	sender->unused_loan = index;

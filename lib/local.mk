@@ -11,7 +11,8 @@ flowipcinclude_HEADERS = \
 	lib/include/flowipc/message.h \
 	lib/include/flowipc/offer.h \
 	lib/include/flowipc/region.h \
-	lib/include/flowipc/session.h
+	lib/include/flowipc/session.h \
+	lib/include/flowipc/topic.h
 
 lib_libflowipc_la_SOURCES = \
 	lib/backend-device.c \
@@ -64,6 +65,7 @@ lib_libflowipc_la_SOURCES = \
 	lib/private.c \
 	lib/probes.c \
 	lib/probes.h \
+	lib/publication.c \
 	lib/receive.c \
 	lib/region.c \
 	lib/region.h \
@@ -71,6 +73,8 @@ lib_libflowipc_la_SOURCES = \
 	lib/server.c \
 	lib/session.c \
 	lib/session.h \
+	lib/topic.c \
+	lib/topic.h \
 	lib/view.c \
 	lib/watch.c \
 	lib/watch.h

@@ -59,8 +59,7 @@ static int slots_ready(void *context)
 	}
 }
 
-/* The peer gets what was sent up to now, and the end, but no more from us. */
-static int channel_disconnect(struct flowipc_channel *channel)
+int flowipc__channel_disconnect(struct flowipc_channel *channel)
 {
 	atomic_store(&channel->broken, -ECONNABORTED);
 	atomic_store_explicit(&channel->mine.span->cut, 1,
@@ -84,7 +83,7 @@ int flowipc__sender_wait(struct flowipc_channel *channel, lane_ready_fn *ready,
 	err = flowipc__lane_wait(&sender->lane, ready, context, deadline);
 	if ((err == -EAGAIN || err == -ETIMEDOUT) &&
 	    sender->when_full == FLOWIPC_FULL_DISCONNECT)
-		err = channel_disconnect(channel);
+		err = flowipc__channel_disconnect(channel);
 	return err;
 }
 

@@ -7,7 +7,8 @@ man3_pages = \
 	man/flowipc_message.3 \
 	man/flowipc_offer.3 \
 	man/flowipc_region.3 \
-	man/flowipc_session.3
+	man/flowipc_session.3 \
+	man/flowipc_topic.3
 
 dist_man_MANS += \
 	$(man3_pages) \

@@ -29,6 +29,8 @@ lib_tests = \
 	selftests/lib/crowd \
 	selftests/lib/ending \
 	selftests/lib/batch \
+	selftests/lib/topic \
+	selftests/lib/subscribers \
 	selftests/lib/forked \
 	selftests/lib/stream \
 	selftests/lib/death \
@@ -158,6 +160,20 @@ selftests_lib_full_LDADD = $(lib_tests_libs)
 selftests_lib_crowd_SOURCES = selftests/lib/crowd.c
 selftests_lib_crowd_CFLAGS = $(lib_tests_cflags)
 selftests_lib_crowd_LDADD = $(lib_tests_libs)
+
+selftests_lib_topic_SOURCES = \
+	selftests/lib/topic.c \
+	selftests/lib/audience.c \
+	selftests/lib/audience.h
+selftests_lib_topic_CFLAGS = $(lib_tests_cflags)
+selftests_lib_topic_LDADD = $(lib_tests_libs)
+
+selftests_lib_subscribers_SOURCES = \
+	selftests/lib/subscribers.c \
+	selftests/lib/audience.c \
+	selftests/lib/audience.h
+selftests_lib_subscribers_CFLAGS = $(lib_tests_cflags)
+selftests_lib_subscribers_LDADD = $(lib_tests_libs)
 
 selftests_lib_forked_SOURCES = selftests/lib/forked.c
 selftests_lib_forked_CFLAGS = $(lib_tests_cflags)

@@ -44,5 +44,6 @@
 #include <flowipc/channel.h>
 #include <flowipc/message.h>
 #include <flowipc/offer.h>
+#include <flowipc/topic.h>
 
 #endif /* FLOWIPC_FLOWIPC_H */
