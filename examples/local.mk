@@ -2,13 +2,16 @@
 noinst_PROGRAMS += \
 	examples/hello \
 	examples/hello-client \
-	examples/hello-server
+	examples/hello-server \
+	examples/pubsub
 
 examples_hello_SOURCES = examples/hello.c
 examples_hello_client_SOURCES = examples/hello-client.c
 examples_hello_client_LDADD = lib/libflowipc.la
 examples_hello_server_SOURCES = examples/hello-server.c
 examples_hello_server_LDADD = lib/libflowipc.la
+examples_pubsub_SOURCES = examples/pubsub.c
+examples_pubsub_LDADD = lib/libflowipc.la
 
 filecache_sources = \
 	examples/filecache.c \
