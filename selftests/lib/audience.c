@@ -76,6 +76,22 @@ static uint64_t listen_to_end(struct subscription *subscription)
 	return count;
 }
 
+/* Its outbox is the only memory that it shares and may write. */
+static uint64_t scribble(void)
+{
+	enum { HEADER = 128, WORDS = 2048 };
+	struct map maps[8];
+	int count = test_shared_maps("rw", maps, 8);
+
+	check(count > 0 && count <= 8);
+	while (count--) {
+		if (maps[count].end - maps[count].start > WORDS)
+			memset((char *)maps[count].start + HEADER, 0xee,
+			       WORDS - HEADER);
+	}
+	return 0;
+}
+
 static uint64_t obey(struct subscription *subscription, uint64_t order,
 		     uint64_t count)
 {
@@ -102,6 +118,8 @@ static uint64_t obey(struct subscription *subscription, uint64_t order,
 		flowipc_channel_close(subscription->channel);
 		subscription->channel = NULL;
 		return 0;
+	case SCRIBBLE:
+		return scribble();
 	case HOARD:
 		while (!take(subscription, test_ms(20000), true))
 			continue;

@@ -23,6 +23,7 @@ enum order {
 	END, /* receive the end; tell whether it was all */
 	CLOSE, /* the channel; tell 0 */
 	HOARD, /* receive and keep what comes, until the end; tell how many */
+	SCRIBBLE, /* over all that the publisher reads of it; tell 0 */
 	LISTEN, /* take what comes, in order, until the end; tell how many */
 };
 

@@ -186,6 +186,38 @@ static void who_dies(void **state)
 	scene_stop(&scene);
 }
 
+/* One that breaks the rules ends, and nobody else. */
+static void who_lies(void **state)
+{
+	struct flowipc_session_end end = { .sz = sizeof(end) };
+	struct scene scene;
+	uint64_t i;
+
+	(void)state;
+	scene_start(&scene, 1, 4 * LARGE);
+	seat_take(&scene, 0, FLOWIPC_OPTS(channel,
+			.when_full = FLOWIPC_FULL_DROP_OLDEST));
+	seat_take(&scene, 1, NULL);
+	ok(publish(&scene, 1, LARGE, 0));
+	ok(publish(&scene, 2, LARGE, 0));
+	gives(ask(&scene.seats[0], HOLD, 1), 1);
+	gives(ask(&scene.seats[0], SCRIBBLE, 0), 0);
+	gives(ask(&scene.seats[1], TAKE, 2), 2);
+	for (i = 3; i <= 20; i++) {
+		ok(publish(&scene, i, LARGE, 0));
+		gives(ask(&scene.seats[1], TAKE, 1), i);
+	}
+	ended(&scene, 0, -EPROTO);
+	none_ended(&scene);
+	ok(flowipc_session_end(scene.seats[0].session, &end));
+	gives(end.reason, FLOWIPC_END_PROTOCOL);
+	gives(flowipc_session_end(scene.seats[1].session, &end), -EAGAIN);
+	peer_kill(&scene.seats[0].peer);
+	seat_clear(&scene, 0);
+	gives(stats(&scene).history, 1);
+	scene_stop(&scene);
+}
+
 /* Memory is what one may not keep from the others. */
 static void who_hoards(void **state)
 {
@@ -365,6 +397,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(slow_one_is_waited_for),
 	TEST(who_leaves_with_messages),
 	TEST(who_dies),
+	TEST(who_lies),
 	TEST(who_hoards),
 	TEST(who_holds_all_it_can),
 	TEST(all_memory_is_held),
