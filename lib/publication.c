@@ -17,7 +17,15 @@ struct finding {
 	struct flowipc_topic *topic;
 	struct flowipc_publication *publication;
 	uint64_t bytes;
+	bool rigid; /* there is no further memory to be had */
 };
+
+static uint64_t finding_limit(const struct finding *finding)
+{
+	const struct chunks *chunks = &finding->topic->chunks;
+
+	return finding->rigid ? chunks->reserved : chunks->max;
+}
 
 void flowipc__publication_hold(struct flowipc_publication *publication)
 {
@@ -165,11 +173,20 @@ static int finding_grow(struct finding *finding)
 {
 	struct flowipc_topic *topic = finding->topic;
 	uint64_t bytes = finding->bytes;
+	struct error_line line;
+	int err;
 
 	if (!topic->chunks.reserved && bytes < CHUNK_LEAST)
 		bytes = topic->chunks.max < CHUNK_LEAST ? topic->chunks.max :
 							  CHUNK_LEAST;
-	return flowipc__chunks_grow(&topic->chunks, topic->backend, bytes);
+	flowipc__error_keep(&line);
+	err = flowipc__chunks_grow(&topic->chunks, topic->backend, bytes);
+	if (!err || !flowipc__chunks_hold(&topic->chunks, finding->bytes))
+		return err;
+	/* It will fit into what there is, when that is released. */
+	flowipc__error_restore(&line);
+	finding->rigid = true;
+	return 0;
 }
 
 static int finding_apart(struct finding *finding)
@@ -234,8 +251,8 @@ static bool shedding_helps(const struct finding *finding)
 		if (subscriber_waits(subscriber))
 			held += subscriber->channel->sender.lent_bytes;
 	}
-	return held <= topic->chunks.max &&
-	       topic->chunks.max - held >= finding->bytes;
+	return held <= finding_limit(finding) &&
+	       finding_limit(finding) - held >= finding->bytes;
 }
 
 /* Forget the oldest that nobody else holds, and what is older. */
@@ -346,16 +363,13 @@ static int find(struct finding *finding, uint64_t deadline)
 		err = finding_ready(finding);
 		if (err)
 			break;
-		if (flowipc__chunks_can_grow(&topic->chunks, finding->bytes)) {
+		if (!finding->rigid &&
+		    flowipc__chunks_can_grow(&topic->chunks, finding->bytes)) {
 			err = finding_grow(finding);
-			if (!err)
-				continue;
-			return err;
+			continue;
 		}
-		if (finding_is_fragmented(finding)) {
-			err = finding_apart(finding);
-			return err;
-		}
+		if (!finding->rigid && finding_is_fragmented(finding))
+			return finding_apart(finding);
 		if (!shed(finding))
 			err = finding_wait(finding, deadline);
 	}

@@ -150,7 +150,19 @@ static void nothing_to_be_had(void **state)
 	ok(publish(&scene, 1, 80, 0));
 	test_deny_fds(false);
 	ok(publish(&scene, 2, LARGE, 0));
-	gives(ask(&scene.seats[0], TAKE, 2), 2);
+	gives(ask(&scene.seats[0], TAKE, 1), 1);
+	gives(ask(&scene.seats[0], HOLD, 1), 2);
+	/* what there is, is waited for */
+	test_deny_fds(true);
+	gives(flowipc_publication_new(scene.topic, LARGE, 0, &publication),
+	      -EAGAIN);
+	gives(flowipc_publication_new(scene.topic, 10 * LARGE, 0,
+				      &publication), -EMFILE);
+	gives(ask(&scene.seats[0], RELEASE_LATE, 0), 1);
+	ok(write_one(&scene, 3, LARGE, test_ms(10000), &publication));
+	test_deny_fds(false);
+	ok(flowipc_publication_send(publication, 0));
+	gives(ask(&scene.seats[0], TAKE, 1), 3);
 	scene_stop(&scene);
 }
 
