@@ -114,19 +114,22 @@ static void descriptor_without_messages(void **state)
 	link_close(&link);
 }
 
-/* On each number: 1 receive and keep, 2 release that, 0 end. */
+/*
+ * On each number: 1 receive and keep, 2 release that, 0 end, with what is kept,
+ * which is not to be taken for lost.
+ */
 static void make_room_when_told(struct link *far, void *arg)
 {
-	struct flowipc_message *message = NULL;
+	static struct flowipc_message *message;
 	uint64_t order;
 
 	(void)arg;
 	while ((order = sync_get(far->sync))) {
+		flowipc_message_release(message);
+		message = NULL;
 		if (order == 1)
 			ok(flowipc_message_receive(far->channel, &message,
 						   test_ms(5000)));
-		else
-			flowipc_message_release(message);
 		sync_put(far->sync, 0);
 	}
 }
