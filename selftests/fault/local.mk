@@ -4,7 +4,14 @@
 # selftests/kmod, "make check" builds them and targets of their own run them in a
 # virtual machine; VM_FLAGS goes to it after their own options.
 
-EXTRA_DIST += selftests/fault/run selftests/fault/fuzz-control.c
+fuzz_control_parts = \
+	selftests/fault/fuzz-control.c \
+	selftests/fault/fuzz-control.h \
+	selftests/fault/fuzz-control-enemy.c \
+	selftests/fault/fuzz-control-seeds.c \
+	selftests/fault/fuzz-control-victim.c
+
+EXTRA_DIST += selftests/fault/run $(fuzz_control_parts)
 
 FUZZ_SECONDS = 60
 STORM_COUNT = 10000
@@ -73,10 +80,10 @@ check-inject: fault-selftests
 # begin with stays in the corpus until make clean.
 if HAVE_FUZZER
 fuzz_control = selftests/fault/fuzz-control
-fuzz_control_sources = $(filter %.c,$(lib_libflowipc_la_SOURCES)) \
-	$(fuzz_control).c
+fuzz_control_sources = \
+	$(filter %.c,$(lib_libflowipc_la_SOURCES) $(fuzz_control_parts))
 
-$(fuzz_control): $(fuzz_control).c $(lib_libflowipc_la_SOURCES)
+$(fuzz_control): $(fuzz_control_parts) $(lib_libflowipc_la_SOURCES)
 	$(AM_V_CC)$(MKDIR_P) $(@D) && \
 	$(CLANG) -std=gnu11 -Wall -Wextra $(DEFS) $(AM_CPPFLAGS) \
 		-I$(top_srcdir)/lib $(FUZZER_CFLAGS) -o $@ \
@@ -86,10 +93,10 @@ check-fuzz-control: $(fuzz_control)
 	$(MKDIR_P) $(fuzz_control)-corpus
 	$(fuzz_control) --seeds $(fuzz_control)-corpus
 	$(fuzz_control) -max_total_time=$(FUZZ_SECONDS) -max_len=1024 \
-		-artifact_prefix=$(fuzz_control)- $(fuzz_control)-corpus
+		-artifact_prefix=$(fuzz_control)-found- $(fuzz_control)-corpus
 
 fuzz-control-clean:
-	-rm -rf $(fuzz_control) $(fuzz_control)-*
+	-rm -rf $(fuzz_control) $(fuzz_control)-corpus $(fuzz_control)-found-*
 
 PHONY_TARGETS += check-fuzz-control fuzz-control-clean
 clean_local += fuzz-control-clean

@@ -187,7 +187,12 @@ selftests_lib_death_SOURCES = selftests/lib/death.c
 selftests_lib_death_CFLAGS = $(lib_tests_cflags)
 selftests_lib_death_LDADD = $(lib_tests_libs)
 
-selftests_lib_storm_SOURCES = selftests/lib/storm.c
+selftests_lib_storm_SOURCES = \
+	selftests/lib/storm.c \
+	selftests/lib/storm.h \
+	selftests/lib/storm-client.c \
+	selftests/lib/storm-flow.c \
+	selftests/lib/storm-server.c
 selftests_lib_storm_CFLAGS = $(lib_tests_cflags)
 selftests_lib_storm_LDADD = $(lib_tests_libs)
 
