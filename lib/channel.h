@@ -90,6 +90,7 @@ struct sender {
 	bool shut; /* we send no more */
 	bool corked; /* what is sent wakes nobody until it is flushed */
 	unsigned int batches; /* that are being sent: the last one wakes */
+	unsigned int waiting; /* threads that wait for the peer */
 	uint64_t own_bytes; /* of regions made for one message, in use */
 	uint64_t apart_bytes; /* of loans, see there */
 	struct flowipc_region *spare; /* the last one that was own_region */

@@ -71,16 +71,26 @@ int flowipc__channel_disconnect(struct flowipc_channel *channel)
 		"the peer was too slow, the channel is at its end");
 }
 
+/*
+ * Is somebody else to wake the peer, later? Not while a thread of ours waits for
+ * it: a peer that sleeps would wait for us, and we for it.
+ */
+static bool sender_is_quiet(const struct sender *sender)
+{
+	return (sender->corked || sender->batches) && !sender->waiting;
+}
+
 int flowipc__sender_wait(struct flowipc_channel *channel, lane_ready_fn *ready,
 			 void *context, uint64_t deadline)
 {
 	struct sender *sender = &channel->sender;
 	int err;
 
-	/* A peer that sleeps would wait for us, and we for it. */
-	if (sender->corked || sender->batches)
+	if (sender_is_quiet(sender))
 		flowipc__lane_ring(&sender->lane);
+	sender->waiting++;
 	err = flowipc__lane_wait(&sender->lane, ready, context, deadline);
+	sender->waiting--;
 	if ((err == -EAGAIN || err == -ETIMEDOUT) &&
 	    sender->when_full == FLOWIPC_FULL_DISCONNECT)
 		err = flowipc__channel_disconnect(channel);
@@ -146,7 +156,7 @@ static void message_publish(struct flowipc_channel *channel,
 		slot_publish(channel, piece, ++position, 0);
 	slot_publish(channel, message, sender->position, sent_ns);
 	sender->position = position + 1;
-	if (!sender->corked && !sender->batches)
+	if (!sender_is_quiet(sender))
 		flowipc__lane_ring(&sender->lane);
 	if (traced)
 		FLOWIPC__PROBE(send, sender->lane.stream, sender->lane.label,
@@ -379,7 +389,7 @@ int flowipc_message_send_batch(struct flowipc_message *const *messages,
 	if (err)
 		i--;
 	/* Somebody else may have sent while this batch was waiting. */
-	if (!sender->corked && !sender->batches)
+	if (!sender_is_quiet(sender))
 		flowipc__lane_ring(&sender->lane);
 	flowipc__sender_leave(channel);
 	return i ? (int)i : err;

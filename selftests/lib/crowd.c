@@ -327,6 +327,51 @@ static void none_waits_for_another(void **state)
 	}
 }
 
+/* Receives, keeps, and releases only once another message has come. */
+static void release_for_another(struct link *far, void *arg)
+{
+	struct flowipc_message *lent, *other;
+
+	(void)arg;
+	ok(flowipc_message_receive(far->channel, &lent, test_ms(5000)));
+	sync_put(far->sync, 0);
+	ok(flowipc_message_receive(far->channel, &other, test_ms(20000)));
+	flowipc_message_release(other);
+	flowipc_message_release(lent);
+	sync_get(far->sync);
+}
+
+/* What waits to be flushed must not wait for who waits for the peer. */
+static void none_is_quiet_while_one_waits(void **state)
+{
+	enum flowipc_wait_mode mode;
+	struct flowipc_message *message;
+	struct waiter waiter;
+	struct link link;
+
+	(void)state;
+	for (mode = FLOWIPC_WAIT_ADAPTIVE; mode <= FLOWIPC_WAIT_SLEEP; mode++) {
+		link_start(&link, FLOWIPC_OPTS(channel, MANY,
+				.wait_mode = mode, .payload_bytes = 16384,
+				.payload_max_bytes = 16384),
+			   FLOWIPC_OPTS(channel,
+					.wait_mode = FLOWIPC_WAIT_SLEEP),
+			   release_for_another, NULL);
+		ok(flowipc_message_new(link.channel, LENT, 0, &message));
+		ok(flowipc_message_send(message, 0));
+		sync_get(link.sync);
+		flowipc_channel_cork(link.channel);
+		waiter_start(&waiter, link.channel, LENT, test_ms(10000));
+		test_sleep_ms(100);
+		gives(waiter.result, WAITS);
+		ok(flowipc_send(link.channel, "", 1, 0));
+		thread_join(&waiter.thread);
+		gives(waiter.result, 0);
+		sync_put(link.sync, 0);
+		link_stop(&link);
+	}
+}
+
 static void the_end_wakes_all(void **state)
 {
 	enum flowipc_wait_mode mode;
@@ -415,6 +460,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(each_message_once),
 	TEST(each_waits_as_it_likes),
 	TEST(none_waits_for_another),
+	TEST(none_is_quiet_while_one_waits),
 	TEST(the_end_wakes_all),
 	TEST(too_large_for_all),
 	TEST(options),

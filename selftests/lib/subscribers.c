@@ -350,7 +350,8 @@ static void coming_and_dying(void **state)
 		FLOWIPC_FULL_WAIT, FLOWIPC_FULL_DROP_OLDEST,
 		FLOWIPC_FULL_DISCONNECT,
 	};
-	uint64_t random = test_seed(), number = 0, until, fds = 0;
+	uint64_t random = test_seed(), number = 0, for_all = 0, until, seen;
+	uint64_t fds = 0;
 	int kills = test_loops(60), i, reason, place;
 	struct flowipc_channel *channel;
 	struct scene scene;
@@ -375,6 +376,7 @@ static void coming_and_dying(void **state)
 				sys(kill(scene.seats[place].peer.pid, SIGKILL));
 				number++;
 			}
+			for_all++;
 		}
 		sys(kill(scene.seats[place].peer.pid, SIGKILL));
 		peer_wait(&scene.seats[place].peer);
@@ -386,8 +388,11 @@ static void coming_and_dying(void **state)
 	check((uint64_t)test_count_fds() <= fds + 16);
 	gives(stats(&scene).subscribers, 1);
 	ok(flowipc_channel_shutdown(scene.seats[0].channel));
-	gives(sync_get(scene.seats[0].peer.sync),
-	      number - stats(&scene).missed);
+	/* and it may have got some that were given up for want of others */
+	seen = sync_get(scene.seats[0].peer.sync);
+	check_msg(seen >= for_all && seen <= number,
+		  "%" PRIu64 " seen, of %" PRIu64 " that all got and %" PRIu64
+		  " that were tried", seen, for_all, number);
 	scene_stop(&scene);
 }
 
