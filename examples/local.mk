@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: MIT
 noinst_PROGRAMS += \
+	examples/epoll-loop \
+	examples/fd-passing \
 	examples/hello \
 	examples/hello-client \
 	examples/hello-server \
 	examples/pubsub
 
+examples_epoll_loop_SOURCES = examples/epoll-loop.c
+examples_epoll_loop_LDADD = lib/libflowipc.la
+examples_fd_passing_SOURCES = examples/fd-passing.c
+examples_fd_passing_LDADD = lib/libflowipc.la
 examples_hello_SOURCES = examples/hello.c
 examples_hello_client_SOURCES = examples/hello-client.c
 examples_hello_client_LDADD = lib/libflowipc.la
@@ -12,6 +18,15 @@ examples_hello_server_SOURCES = examples/hello-server.c
 examples_hello_server_LDADD = lib/libflowipc.la
 examples_pubsub_SOURCES = examples/pubsub.c
 examples_pubsub_LDADD = lib/libflowipc.la
+
+if HAVE_LIBUV
+noinst_PROGRAMS += examples/libuv-loop
+examples_libuv_loop_SOURCES = examples/libuv-loop.c
+examples_libuv_loop_CFLAGS = $(AM_CFLAGS) $(LIBUV_CFLAGS)
+examples_libuv_loop_LDADD = lib/libflowipc.la $(LIBUV_LIBS)
+else
+EXTRA_DIST += examples/libuv-loop.c
+endif
 
 filecache_sources = \
 	examples/filecache.c \
