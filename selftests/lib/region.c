@@ -385,7 +385,14 @@ static void receive_churn(struct link *far, void *arg)
 		pattern_check(flowipc_message_data(message), CHURN_BYTES, i);
 		flowipc_message_release(message);
 	}
-	/* Those that are gone do not stay mapped until the session ends. */
+	sync_put(far->sync, 0);
+	sync_get(far->sync);
+	/*
+	 * Those that are gone do not stay mapped until the session ends: once
+	 * their owner has noticed, who looks for a message hears of it.
+	 */
+	gives_one_of(flowipc_message_receive(far->channel, &message, 0),
+		     -EAGAIN, -EPIPE);
 	check_msg(test_count_shared_maps() < test_loops(CHURN) / 2,
 		  "%d regions are still mapped", test_count_shared_maps());
 }
@@ -425,6 +432,9 @@ static void regions_come_and_go(void **state)
 	}
 	if (!told)
 		sync_put(link.sync, 0);
+	sync_get(link.sync);
+	gives(flowipc_channel_reclaim(link.channel), 0);
+	sync_put(link.sync, 0);
 	link_stop(&link);
 	test_device_bytes_return_to(device);
 }
