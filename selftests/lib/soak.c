@@ -165,9 +165,12 @@ static void holdings_compare(const char *who, const struct holdings *early,
 		      ", %" PRIu64 ", %d, %d\n", who, early->own_kib,
 		      early->shared_kib, early->fds, early->maps,
 		      late->own_kib, late->shared_kib, late->fds, late->maps);
-	/* sanitizers keep what was freed for a while */
+	/*
+	 * Sanitizers keep what was freed for a while; and what is touched for
+	 * the first time may be so late where all is slow.
+	 */
 	check_msg(TEST_WITH_ASAN || TEST_WITH_TSAN ||
-		  late->own_kib <= early->own_kib + 512, "the %s has grown",
+		  late->own_kib <= early->own_kib + 1024, "the %s has grown",
 		  who);
 	check_msg(late->shared_kib <= early->shared_kib + 16 * 1024,
 		  "the %s keeps what is shared", who);
