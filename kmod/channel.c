@@ -265,6 +265,19 @@ static long channel_kick_and_wait(struct channel_end *end,
 	return err == -ERESTARTSYS ? -EINTR : err;
 }
 
+static void channel_hang_up(struct channel *channel)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(channel->ends); i++) {
+		trace_channel_shutdown(channel->id, i);
+		atomic_or(CHANNEL_CLOSED, &channel->ends[i].state);
+	}
+	/* Only now, so that who hears it rings in vain. */
+	for (i = 0; i < ARRAY_SIZE(channel->ends); i++)
+		channel_raise(&channel->ends[i], FLOWIPC_EVENT_HUP);
+}
+
 static long channel_shutdown(struct channel_end *end,
 			     struct flowipc_shutdown __user *uarg)
 {
@@ -273,8 +286,13 @@ static long channel_shutdown(struct channel_end *end,
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
 
-	if (arg.flags || arg.reserved)
+	if (arg.flags & ~FLOWIPC_SHUTDOWN_BOTH || arg.reserved)
 		return -EINVAL;
+
+	if (arg.flags & FLOWIPC_SHUTDOWN_BOTH) {
+		channel_hang_up(end->channel);
+		return 0;
+	}
 
 	trace_channel_shutdown(end->channel->id, flowipc_end_index(end));
 	channel_raise(flowipc_end_peer(end), FLOWIPC_EVENT_RDHUP);
@@ -303,6 +321,8 @@ static long channel_ioctl(struct file *file, unsigned int cmd,
 		return flowipc_peer_claim(end, uarg);
 	case FLOWIPC_IOC_PEER:
 		return flowipc_peer_tell(flowipc_end_peer(end), uarg);
+	case FLOWIPC_IOC_SEAL_INFO:
+		return flowipc_seal_tell(end, uarg);
 	case FLOWIPC_IOC_UNSEAL:
 		return flowipc_seal_unseal(end, uarg);
 	default:

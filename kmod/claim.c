@@ -259,6 +259,7 @@ static int claim_tell_and_make(struct claim *claim, struct flowipc_claim *arg,
 	arg->offset = grant->offset;
 	arg->length = grant->length;
 	arg->region_size = grant->region->size;
+	arg->region_id = grant->region->id;
 
 	do {
 		arg->id = READ_ONCE(grant->region->last_id) + 1;

@@ -188,7 +188,7 @@ struct claim {
 #define CHANNEL_BELLS	(FLOWIPC_EVENT_MESSAGE | FLOWIPC_EVENT_SPACE)
 
 /* In channel_end.state, besides FLOWIPC_EVENT_*: */
-#define CHANNEL_CLOSED	BIT(31)	/* this end is closed */
+#define CHANNEL_CLOSED	BIT(31)	/* this end is closed, or hung up */
 #define CHANNEL_BOUND	BIT(30)	/* an eventfd is bound to it */
 
 /**
@@ -331,6 +331,8 @@ struct channel_end *flowipc_channel_peer_of_file(struct file *file);
 /* seal.c */
 long flowipc_seal_create(struct region *region,
 			 struct flowipc_seal __user *uarg);
+long flowipc_seal_tell(struct channel_end *holder,
+		       struct flowipc_seal_info __user *uarg);
 long flowipc_seal_unseal(struct channel_end *holder,
 			 struct flowipc_unseal __user *uarg);
 void flowipc_seal_release(struct channel_end *holder);

@@ -190,7 +190,7 @@ static_assert(sizeof(struct flowipc_seal) == 32);
 static_assert(sizeof(struct flowipc_region_info) == 72);
 static_assert(sizeof(struct flowipc_grant_next) == 48);
 static_assert(sizeof(struct flowipc_claim_next) == 64);
-static_assert(sizeof(struct flowipc_claim) == 48);
+static_assert(sizeof(struct flowipc_claim) == 56);
 static_assert(sizeof(struct flowipc_kick) == 16);
 static_assert(sizeof(struct flowipc_wait) == 24);
 static_assert(sizeof(struct flowipc_kick_and_wait) == 24);
@@ -198,6 +198,7 @@ static_assert(sizeof(struct flowipc_shutdown) == 8);
 static_assert(sizeof(struct flowipc_bind_eventfd) == 16);
 static_assert(sizeof(struct flowipc_channel_claim) == 8);
 static_assert(sizeof(struct flowipc_channel_peer) == 48);
+static_assert(sizeof(struct flowipc_seal_info) == 40);
 static_assert(sizeof(struct flowipc_unseal) == 16);
 
 static int __init flowipc_init(void)

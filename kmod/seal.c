@@ -75,6 +75,11 @@ bool flowipc_seal_covers(struct region *region, pgoff_t first, pgoff_t last)
 	return covers;
 }
 
+static u64 seal_length(const struct seal *seal)
+{
+	return (u64)(seal->pages.last - seal->pages.first + 1) << PAGE_SHIFT;
+}
+
 static void seal_unlink(struct seal *seal)
 {
 	struct region *region = seal->region;
@@ -141,25 +146,63 @@ void flowipc_seal_destroy(struct region *region)
 	seal_free_all(&broken);
 }
 
-static int seal_break(struct channel_end *holder, u64 id)
+/* NULL if @holder has no such seal, or it is still being made. */
+static struct seal *seal_find(struct channel_end *holder, u64 id)
 {
 	struct seal *seal;
-	int err = -ENOENT;
+
+	lockdep_assert_held(&seals_lock);
+
+	list_for_each_entry(seal, &holder->seals, link)
+		if (seal->id && seal->id == id)
+			return seal;
+
+	return NULL;
+}
+
+long flowipc_seal_tell(struct channel_end *holder,
+		       struct flowipc_seal_info __user *uarg)
+{
+	struct flowipc_seal_info arg;
+	struct seal *seal;
+
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+
+	if (arg.flags || arg.reserved)
+		return -EINVAL;
 
 	spin_lock(&seals_lock);
-	list_for_each_entry(seal, &holder->seals, link) {
-		if (seal->id && seal->id == id) {
-			seal_unlink(seal);
-			err = 0;
-			break;
-		}
+	seal = seal_find(holder, arg.id);
+	if (seal) {
+		arg.region_id = seal->region->id;
+		arg.offset = (u64)seal->pages.first << PAGE_SHIFT;
+		arg.length = seal_length(seal);
 	}
 	spin_unlock(&seals_lock);
 
-	if (!err)
-		seal_free(seal);
+	if (!seal)
+		return -ENOENT;
 
-	return err;
+	return copy_to_user(uarg, &arg, sizeof(arg)) ? -EFAULT : 0;
+}
+
+static int seal_break(struct channel_end *holder, u64 id)
+{
+	struct seal *seal;
+
+	spin_lock(&seals_lock);
+	seal = seal_find(holder, id);
+	if (seal)
+		seal_unlink(seal);
+	spin_unlock(&seals_lock);
+
+	if (!seal)
+		return -ENOENT;
+
+	seal_free(seal);
+
+	return 0;
 }
 
 long flowipc_seal_unseal(struct channel_end *holder,
@@ -312,8 +355,7 @@ static u64 seal_number(struct seal *seal)
 	trace_seal_create(seal->region->id, holder->channel->id,
 			  flowipc_end_index(holder), seal->id,
 			  (u64)seal->pages.first << PAGE_SHIFT,
-			  (u64)(seal->pages.last - seal->pages.first + 1)
-				<< PAGE_SHIFT);
+			  seal_length(seal));
 
 	return seal->id;
 }

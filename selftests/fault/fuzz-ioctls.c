@@ -36,6 +36,7 @@ union argument {
 	struct flowipc_bind_eventfd	bind_eventfd;
 	struct flowipc_channel_claim	channel_claim;
 	struct flowipc_channel_peer	peer;
+	struct flowipc_seal_info	seal_info;
 	struct flowipc_unseal		unseal;
 	char				bytes[128];
 };
@@ -295,15 +296,35 @@ static void peer_fill(struct act *act, struct slot *slot,
 	who_pick(act, &arg->peer.who);
 }
 
-static void unseal_fill(struct act *act, struct slot *slot,
-			union argument *arg)
+/* The number of a seal, mostly at the end that holds it. */
+static unsigned long long seal_pick(struct act *act, struct slot *slot)
 {
 	unsigned long long seal = atomic_load(&seals[roll(&act->dice, IDS)]);
 	bool at_its_end = !one_in(&act->dice, 4);
 
-	arg->unseal.id = seal >> 16;
 	if (seal && at_its_end)
 		slot->fd = seal & 0xffff;
+
+	return seal >> 16;
+}
+
+static void seal_info_fill(struct act *act, struct slot *slot,
+			   union argument *arg)
+{
+	arg->seal_info.id = seal_pick(act, slot);
+}
+
+static void unseal_fill(struct act *act, struct slot *slot,
+			union argument *arg)
+{
+	arg->unseal.id = seal_pick(act, slot);
+}
+
+static void shutdown_fill(struct act *act, struct slot *slot,
+			  union argument *arg)
+{
+	(void)slot;
+	arg->shutdown.flags = one_in(&act->dice, 2) ? FLOWIPC_SHUTDOWN_BOTH : 0;
 }
 
 /* Where arguments lie that are not where they should. */
@@ -461,11 +482,12 @@ COMMAND(kick, FLOWIPC_IOC_KICK, KIND_CHANNEL, kick_fill, NULL)
 COMMAND(wait, FLOWIPC_IOC_WAIT, KIND_CHANNEL, wait_fill, NULL)
 COMMAND(kick_and_wait, FLOWIPC_IOC_KICK_AND_WAIT, KIND_CHANNEL,
 	kick_and_wait_fill, NULL)
-COMMAND(shutdown, FLOWIPC_IOC_SHUTDOWN, KIND_CHANNEL, NULL, NULL)
+COMMAND(shutdown, FLOWIPC_IOC_SHUTDOWN, KIND_CHANNEL, shutdown_fill, NULL)
 COMMAND(bind_eventfd, FLOWIPC_IOC_BIND_EVENTFD, KIND_CHANNEL,
 	bind_eventfd_fill, NULL)
 COMMAND(channel_claim, FLOWIPC_IOC_CHANNEL_CLAIM, KIND_CHANNEL, NULL, NULL)
 COMMAND(peer, FLOWIPC_IOC_PEER, KIND_CHANNEL, peer_fill, NULL)
+COMMAND(seal_info, FLOWIPC_IOC_SEAL_INFO, KIND_CHANNEL, seal_info_fill, NULL)
 COMMAND(unseal, FLOWIPC_IOC_UNSEAL, KIND_CHANNEL, unseal_fill, NULL)
 
 #define CALL(name_, weight_, make_, ...)				\
@@ -493,6 +515,7 @@ const struct call ioctl_calls[] = {
 	CALL("BIND_EVENTFD", 6, bind_eventfd, ENOMEM),
 	CALL("CHANNEL_CLAIM", 4, channel_claim, EBUSY, ENOMEM),
 	CALL("PEER", 6, peer, ENOTCONN),
+	CALL("SEAL_INFO", 8, seal_info, ENOENT),
 	CALL("UNSEAL", 14, unseal, ENOENT, EINTR),
 };
 

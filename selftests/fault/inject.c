@@ -467,6 +467,13 @@ static void expect_writable(void)
 		EXPECT_EQ(0, touch_write(with.memory + at));
 }
 
+static int seal_info_call(void)
+{
+	struct flowipc_seal_info arg = { .id = seal_id };
+
+	return ioctl(with.ends[1], FLOWIPC_IOC_SEAL_INFO, &arg);
+}
+
 static int unseal_call(void)
 {
 	struct flowipc_unseal arg = { .id = seal_id };
@@ -493,6 +500,9 @@ static void expect_sealed(void)
 {
 	EXPECT_EQ(SIGBUS, touch_write(with.memory));
 }
+
+INJECT(seal_info, .setup = sealed_setup, .call = seal_info_call,
+       .undo = nothing_to_undo)
 
 INJECT(unseal, .setup = sealed_setup, .call = unseal_call,
        .failed = expect_sealed)

@@ -620,10 +620,11 @@ TEST_F(attack, read_what_the_kernel_left_on_its_stack_while_making)
 	const struct flowipc_channel_create channel = {};
 	const struct flowipc_grant grant = { .length = PAGE, .rights = READ };
 	const struct flowipc_claim claim = {};
-	const struct flowipc_claim claimed = {
+	struct flowipc_claim claimed = {
 		.rights = READ, .offset = 2 * PAGE, .length = PAGE,
 		.region_size = SIZE,
 	};
+	struct flowipc_region_info info;
 	struct flowipc_query query = {};
 
 	/* The limits are whatever they are, and the same the next time. */
@@ -640,6 +641,8 @@ TEST_F(attack, read_what_the_kernel_left_on_its_stack_while_making)
 	leak_check(self->region, FLOWIPC_IOC_GRANT, &grant, &grant,
 		   offsetof(struct flowipc_grant, id),
 		   offsetof(struct flowipc_grant, fd), 1);
+	ASSERT_EQ(0, region_info(self->region, &info));
+	claimed.region_id = info.id;
 	leak_check(self->grant, FLOWIPC_IOC_CLAIM, &claim, &claimed,
 		   offsetof(struct flowipc_claim, id),
 		   offsetof(struct flowipc_claim, fd), 1);

@@ -108,7 +108,7 @@ FIELD(claim_next, flags, 16, 4);
 FIELD(claim_next, reserved, 20, 4);
 FIELD(claim_next, who, 24, 40);
 
-STRUCT(claim, 48);
+STRUCT(claim, 56);
 FIELD(claim, flags, 0, 4);
 FIELD(claim, rights, 4, 4);
 FIELD(claim, offset, 8, 8);
@@ -117,6 +117,7 @@ FIELD(claim, region_size, 24, 8);
 FIELD(claim, fd, 32, 4);
 FIELD(claim, reserved, 36, 4);
 FIELD(claim, id, 40, 8);
+FIELD(claim, region_id, 48, 8);
 
 STRUCT(kick, 16);
 FIELD(kick, flags, 0, 4);
@@ -154,6 +155,14 @@ STRUCT(channel_peer, 48);
 FIELD(channel_peer, flags, 0, 4);
 FIELD(channel_peer, reserved, 4, 4);
 FIELD(channel_peer, who, 8, 40);
+
+STRUCT(seal_info, 40);
+FIELD(seal_info, id, 0, 8);
+FIELD(seal_info, region_id, 8, 8);
+FIELD(seal_info, offset, 16, 8);
+FIELD(seal_info, length, 24, 8);
+FIELD(seal_info, flags, 32, 4);
+FIELD(seal_info, reserved, 36, 4);
 
 STRUCT(unseal, 16);
 FIELD(unseal, id, 0, 8);

@@ -404,6 +404,7 @@ static void use_seal(void)
 	char *memory = map_pages(region, 16, PROT_READ | PROT_WRITE, 0);
 	struct flowipc_seal seal = { .offset = PAGE, .length = PAGE };
 	struct flowipc_seal wrap = { .offset = PAGE, .length = -(__u64)PAGE };
+	struct flowipc_seal_info info = {};
 	struct flowipc_unseal unseal = {};
 
 	channel_create(ends);
@@ -415,6 +416,10 @@ static void use_seal(void)
 	CHECK_EQ(SIGBUS, touch(memory + PAGE, 1));
 	CHECK_EQ(0, touch(memory + PAGE, 0));
 	CHECK_EQ(0, touch(memory + 2 * PAGE, 1));
+	info.id = seal.id;
+	CHECK_EQ(-ENOENT, ioctl32(ends[0], FLOWIPC_IOC_SEAL_INFO, &info));
+	CHECK_EQ(0, ioctl32(ends[1], FLOWIPC_IOC_SEAL_INFO, &info));
+	CHECK(info.offset == PAGE && info.length == PAGE);
 	unseal.id = seal.id;
 	CHECK_EQ(-ENOENT, ioctl32(ends[0], FLOWIPC_IOC_UNSEAL, &unseal));
 	CHECK_EQ(0, ioctl32(ends[1], FLOWIPC_IOC_UNSEAL, &unseal));

@@ -32,6 +32,7 @@ kmod_selftests = \
 	selftests/kmod/region \
 	selftests/kmod/revoke \
 	selftests/kmod/seal \
+	selftests/kmod/seal_info \
 	selftests/kmod/shutdown \
 	selftests/kmod/strict \
 	selftests/kmod/totals \
@@ -128,9 +129,13 @@ selftests_kmod_revoke_SOURCES = selftests/kmod/revoke.c $(kmod_selftests_headers
 selftests_kmod_revoke_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_revoke_LDFLAGS = $(kmod_selftests_ldflags)
 
-selftests_kmod_seal_SOURCES = selftests/kmod/seal.c selftests/kmod/pin.h $(kmod_selftests_headers)
+selftests_kmod_seal_SOURCES = selftests/kmod/seal.c selftests/kmod/seal.h selftests/kmod/pin.h $(kmod_selftests_headers)
 selftests_kmod_seal_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_seal_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_seal_info_SOURCES = selftests/kmod/seal_info.c selftests/kmod/seal.h $(kmod_selftests_headers)
+selftests_kmod_seal_info_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_seal_info_LDFLAGS = $(kmod_selftests_ldflags)
 
 selftests_kmod_shutdown_SOURCES = selftests/kmod/shutdown.c selftests/kmod/channel.h $(kmod_selftests_headers)
 selftests_kmod_shutdown_CFLAGS = $(kmod_selftests_cflags)

@@ -193,6 +193,14 @@ static inline int channel_shutdown(int end)
 	return ioctl(end, FLOWIPC_IOC_SHUTDOWN, &arg);
 }
 
+/* At both ends, as if they were closed. */
+static inline int channel_hang_up(int end)
+{
+	struct flowipc_shutdown arg = { .flags = FLOWIPC_SHUTDOWN_BOTH };
+
+	return ioctl(end, FLOWIPC_IOC_SHUTDOWN, &arg);
+}
+
 static inline int channel_claim(int end)
 {
 	struct flowipc_channel_claim arg = {};

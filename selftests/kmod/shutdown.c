@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* SHUTDOWN: no more messages, but what was rung before arrives, and SPACE. */
+/*
+ * SHUTDOWN: no more messages, but what was rung before arrives, and SPACE; or
+ * nothing any more, at both ends.
+ */
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include "channel.h"
 
@@ -11,7 +15,8 @@ TEST_F(channel, unknown_bits_are_refused)
 
 	for (bit = 0; bit < 32; bit++) {
 		arg = (struct flowipc_shutdown){ .flags = 1U << bit };
-		EXPECT_ERRNO(EINVAL, ioctl(self->here, FLOWIPC_IOC_SHUTDOWN, &arg));
+		if (arg.flags != FLOWIPC_SHUTDOWN_BOTH)
+			EXPECT_ERRNO(EINVAL, ioctl(self->here, FLOWIPC_IOC_SHUTDOWN, &arg));
 		arg = (struct flowipc_shutdown){ .reserved = 1U << bit };
 		EXPECT_ERRNO(EINVAL, ioctl(self->here, FLOWIPC_IOC_SHUTDOWN, &arg));
 	}
@@ -133,6 +138,80 @@ TEST_F_TIMEOUT(channel, nothing_comes_after_it, 120)
 		close(ends[0]);
 		close(ends[1]);
 	}
+}
+
+TEST_F(channel, hung_up_is_over_at_both_ends)
+{
+	ASSERT_EQ(0, channel_kick(self->here, MESSAGE));
+	ASSERT_EQ(0, channel_hang_up(self->here));
+	/* What was rung before is still found. */
+	EXPECT_EQ(MESSAGE | HUP, channel_wait(self->there, MESSAGE, FOREVER));
+	EXPECT_EQ(HUP, channel_wait(self->there, MESSAGE, FOREVER));
+	EXPECT_EQ(HUP, channel_wait(self->here, SPACE, FOREVER));
+	EXPECT_ERRNO(EPIPE, channel_kick(self->here, MESSAGE));
+	EXPECT_ERRNO(EPIPE, channel_kick(self->here, SPACE));
+	EXPECT_ERRNO(EPIPE, channel_kick(self->there, SPACE));
+	EXPECT_ERRNO(EPIPE, channel_kick_and_wait(self->there, MESSAGE, SPACE, FOREVER));
+	EXPECT_EQ(POLLHUP, poll_now(self->here, POLLIN));
+	EXPECT_EQ(POLLHUP, poll_now(self->there, POLLIN));
+
+	ASSERT_EQ(0, channel_hang_up(self->here));
+	ASSERT_EQ(0, channel_hang_up(self->there));
+	ASSERT_EQ(0, channel_shutdown(self->there));
+	ASSERT_EQ(0, close(self->there));
+	EXPECT_EQ(0, channel_hang_up(self->here));
+	EXPECT_EQ(HUP, channel_wait(self->here, SPACE, FOREVER));
+}
+
+TEST_F(channel, hanging_up_wakes_sleepers_at_both_ends)
+{
+	struct waiter waiters[4];
+	int i;
+
+	waiter_start(&waiters[0], self->here, MESSAGE);
+	waiter_start(&waiters[1], self->here, SPACE);
+	waiter_start(&waiters[2], self->there, MESSAGE);
+	waiter_start(&waiters[3], self->there, SPACE);
+	ASSERT_EQ(0, channel_hang_up(self->here));
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(HUP, waiter_result(&waiters[i]));
+}
+
+TEST_F(channel, hung_up_signals_eventfds)
+{
+	struct flowipc_bind_eventfd arg = { .events = HUP };
+	int ends[2] = { self->here, self->there }, i;
+	uint64_t count;
+
+	for (i = 0; i < 2; i++) {
+		arg.eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		ASSERT_EQ(0, ioctl(ends[i], FLOWIPC_IOC_BIND_EVENTFD, &arg));
+		ends[i] = arg.eventfd;
+	}
+	ASSERT_EQ(0, channel_hang_up(self->there));
+	ASSERT_EQ(0, channel_hang_up(self->there));
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(sizeof(count), read(ends[i], &count, sizeof(count)));
+		EXPECT_EQ(1, count);
+	}
+}
+
+/* Seals outlast it: whoever reads what they cover still can. */
+TEST_F(channel, hung_up_keeps_seals_and_takes_no_more)
+{
+	int region = region_create_as(self->device, PAGE, FLOWIPC_REGION_SEALABLE);
+	char *memory = map(region, PAGE, PROT_READ | PROT_WRITE);
+	struct flowipc_seal seal = { .length = PAGE, .channel_fd = self->here };
+	struct flowipc_unseal unseal;
+
+	ASSERT_NE(MAP_FAILED, memory);
+	ASSERT_EQ(0, ioctl(region, FLOWIPC_IOC_SEAL, &seal));
+	ASSERT_EQ(0, channel_hang_up(self->here));
+	EXPECT_EQ(SIGBUS, touch_write(memory));
+	unseal = (struct flowipc_unseal){ .id = seal.id };
+	EXPECT_ERRNO(EPIPE, ioctl(region, FLOWIPC_IOC_SEAL, &seal));
+	EXPECT_EQ(0, ioctl(self->there, FLOWIPC_IOC_UNSEAL, &unseal));
+	EXPECT_EQ(0, touch_write(memory));
 }
 
 HARNESS_MAIN

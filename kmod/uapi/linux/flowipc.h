@@ -13,7 +13,7 @@
  *   grant     the right to claim a range of a region: CLAIM, poll
  *   claim     that right, bound to one process: mmap, poll
  *   channel   one of two ends of a doorbell: KICK, WAIT, KICK_AND_WAIT, poll,
- *             SHUTDOWN, BIND_EVENTFD, CHANNEL_CLAIM, PEER, UNSEAL
+ *             SHUTDOWN, BIND_EVENTFD, CHANNEL_CLAIM, PEER, SEAL_INFO, UNSEAL
  *
  * DOC: rules that hold for every ioctl
  *
@@ -47,7 +47,7 @@
 #define FLOWIPC_FEATURE_REVOKE		(1ULL << 2) /* REVOKE */
 #define FLOWIPC_FEATURE_HUGE		(1ULL << 3) /* 2 MiB mappings where size allows */
 #define FLOWIPC_FEATURE_GRANT_MANY	(1ULL << 4) /* grants with many claimers */
-#define FLOWIPC_FEATURE_SEAL		(1ULL << 5) /* REGION_SEALABLE, SEAL, UNSEAL */
+#define FLOWIPC_FEATURE_SEAL		(1ULL << 5) /* REGION_SEALABLE, SEAL, SEAL_INFO, UNSEAL */
 #define FLOWIPC_FEATURE_STRICT		(1ULL << 6) /* REGION_STRICT */
 #define FLOWIPC_FEATURE_EVENTFD		(1ULL << 7) /* BIND_EVENTFD */
 #define FLOWIPC_FEATURE_PEER		(1ULL << 8) /* CHANNEL_CLAIM, PEER */
@@ -242,7 +242,8 @@ struct flowipc_revoke {
  * @length:     in: bytes; a positive multiple of the page size
  * @flags:      in: must be 0
  * @channel_fd: in: a channel end of the caller; the other end may unseal
- * @id:         out: the seal's number at the other end, for its UNSEAL
+ * @id:         out: the seal's number at the other end, for its SEAL_INFO and
+ *              UNSEAL; never used again there
  *
  * When the call returns, nothing that was mapped for writing can change the
  * range: a write raises SIGBUS, or gives EFAULT in a system call, for the owner
@@ -352,6 +353,8 @@ struct flowipc_claim_next {
  * @fd:          out: the claim; mmap it MAP_SHARED
  * @reserved:    in: must be 0
  * @id:          out: the claim's number, never used again in this region
+ * @region_id:   out: the region's number, as in REGION_INFO and SEAL_INFO; never
+ *               that of another region
  *
  * The claim belongs to the address space of the caller: this process, and no
  * other that gets hold of the descriptor, can mmap it. A forked child does not
@@ -375,6 +378,7 @@ struct flowipc_claim {
 	__s32 fd;
 	__u32 reserved;
 	__u64 id;
+	__u64 region_id;
 };
 
 /*
@@ -384,7 +388,7 @@ struct flowipc_claim {
  */
 #define FLOWIPC_EVENT_MESSAGE	(1U << 0)
 #define FLOWIPC_EVENT_SPACE	(1U << 1)
-#define FLOWIPC_EVENT_HUP	(1U << 2) /* the other end's last descriptor is closed */
+#define FLOWIPC_EVENT_HUP	(1U << 2) /* the other end is closed, or both are hung up */
 #define FLOWIPC_EVENT_RDHUP	(1U << 3) /* the other end was shut down */
 
 /**
@@ -395,7 +399,7 @@ struct flowipc_claim {
  *
  * The events stay pending at the other end until it takes them with WAIT.
  * Never blocks. EINVAL @events is 0 or has another bit; EPIPE the other end
- * is closed, or @events has MESSAGE and this end was shut down.
+ * is closed or hung up, or @events has MESSAGE and this end was shut down.
  */
 struct flowipc_kick {
 	__u32 flags;
@@ -455,14 +459,22 @@ struct flowipc_kick_and_wait {
 	__u64 deadline_ns;
 };
 
+/* flowipc_shutdown.flags */
+#define FLOWIPC_SHUTDOWN_BOTH	(1U << 0) /* hang up, at both ends */
+
 /**
- * struct flowipc_shutdown - on a channel end: ring MESSAGE no more
- * @flags:    in: must be 0
+ * struct flowipc_shutdown - on a channel end: ring MESSAGE no more, or hang up
+ * @flags:    in: FLOWIPC_SHUTDOWN_BOTH or 0
  * @reserved: in: must be 0
  *
  * The other end takes what was rung before, then finds RDHUP. SPACE can still
- * be rung, in both directions. Shutting down twice is not an error, nor is it
- * when the other end is closed.
+ * be rung, in both directions.
+ *
+ * With FLOWIPC_SHUTDOWN_BOTH each end finds HUP, whoever sleeps there wakes up,
+ * and nothing can be rung or sealed any more: as if both were closed, except
+ * that descriptors stay, and with them the seals that the ends hold.
+ *
+ * Shutting down twice is not an error, nor is it when the other end is closed.
  */
 struct flowipc_shutdown {
 	__u32 flags;
@@ -521,6 +533,29 @@ struct flowipc_channel_peer {
 };
 
 /**
+ * struct flowipc_seal_info - on a channel end: what a seal that this end holds covers
+ * @id:        in: from SEAL
+ * @region_id: out: the number of the region
+ * @offset:    out: first byte of the range in the region
+ * @length:    out: bytes of the range
+ * @flags:     in: must be 0
+ * @reserved:  in: must be 0
+ *
+ * What it tells holds until this end breaks the seal, or is closed: who has
+ * claimed the region with that number reads there what nobody can change.
+ *
+ * ENOENT this end holds no such seal.
+ */
+struct flowipc_seal_info {
+	__u64 id;
+	__u64 region_id;
+	__u64 offset;
+	__u64 length;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/**
  * struct flowipc_unseal - on a channel end: break a seal that this end holds
  * @id:       in: from SEAL
  * @flags:    in: must be 0
@@ -559,6 +594,7 @@ struct flowipc_unseal {
 #define FLOWIPC_IOC_BIND_EVENTFD	_IOW(FLOWIPC_IOC_MAGIC, 0x34, struct flowipc_bind_eventfd)
 #define FLOWIPC_IOC_CHANNEL_CLAIM	_IOW(FLOWIPC_IOC_MAGIC, 0x35, struct flowipc_channel_claim)
 #define FLOWIPC_IOC_PEER		_IOWR(FLOWIPC_IOC_MAGIC, 0x36, struct flowipc_channel_peer)
-#define FLOWIPC_IOC_UNSEAL		_IOW(FLOWIPC_IOC_MAGIC, 0x37, struct flowipc_unseal)
+#define FLOWIPC_IOC_SEAL_INFO		_IOWR(FLOWIPC_IOC_MAGIC, 0x37, struct flowipc_seal_info)
+#define FLOWIPC_IOC_UNSEAL		_IOW(FLOWIPC_IOC_MAGIC, 0x38, struct flowipc_unseal)
 
 #endif /* _UAPI_LINUX_FLOWIPC_H */
