@@ -5,7 +5,8 @@ noinst_PROGRAMS += \
 	examples/hello \
 	examples/hello-client \
 	examples/hello-server \
-	examples/pubsub
+	examples/pubsub \
+	examples/sealed-send
 
 examples_epoll_loop_SOURCES = examples/epoll-loop.c
 examples_epoll_loop_LDADD = lib/libflowipc.la
@@ -18,6 +19,8 @@ examples_hello_server_SOURCES = examples/hello-server.c
 examples_hello_server_LDADD = lib/libflowipc.la
 examples_pubsub_SOURCES = examples/pubsub.c
 examples_pubsub_LDADD = lib/libflowipc.la
+examples_sealed_send_SOURCES = examples/sealed-send.c
+examples_sealed_send_LDADD = lib/libflowipc.la
 
 if HAVE_LIBUV
 noinst_PROGRAMS += examples/libuv-loop

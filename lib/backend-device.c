@@ -109,9 +109,14 @@ static int device_probe(void)
 	return err;
 }
 
-static int device_region_create(uint64_t size, int *fd, struct mapping *mapping)
+static int device_region_create(uint64_t size, unsigned int flags, int *fd,
+				struct mapping *mapping)
 {
-	struct flowipc_region_create create = {.size = size};
+	struct flowipc_region_create create = {
+		.size = size,
+		.flags = flags & FLOWIPC__SEALABLE ? FLOWIPC_REGION_SEALABLE :
+						     0,
+	};
 	int device = device_open();
 	void *base;
 	int err;
@@ -150,7 +155,8 @@ static int device_region_create(uint64_t size, int *fd, struct mapping *mapping)
 }
 
 static int device_region_share(int fd, uint64_t size,
-			       const struct flowipc_peer *peer, int *share)
+			       const struct flowipc_peer *peer, int *share,
+			       uint64_t *number)
 {
 	struct flowipc_grant grant = {
 		.length = size,
@@ -164,6 +170,7 @@ static int device_region_share(int fd, uint64_t size,
 				     "cannot grant a region to uid %u: %s",
 				     peer->uid, device_error(errno));
 	*share = grant.fd;
+	*number = grant.id;
 	return 0;
 }
 
@@ -210,18 +217,72 @@ static int device_region_import(int share, struct mapping *mapping)
 			err, "cannot map %llu bytes shared by the peer: %s",
 			(unsigned long long)claim.length, strerror(-err));
 	*mapping = flowipc__mapping(base, claim.length);
+	mapping->region = claim.region_id;
 	return 0;
 }
 
-static int device_region_revoke(int fd)
+static int device_region_revoke(int fd, uint64_t grant)
 {
-	struct flowipc_revoke revoke = {.flags = FLOWIPC_REVOKE_ALL,
-					.grant_fd = -1};
+	struct flowipc_revoke revoke = {
+		.flags = grant ? FLOWIPC_REVOKE_GRANT : FLOWIPC_REVOKE_ALL,
+		.grant_fd = -1,
+		.id = grant,
+	};
 
-	if (ioctl(fd, FLOWIPC_IOC_REVOKE, &revoke))
+	/* A grant that nobody has any more needs no revoking. */
+	if (ioctl(fd, FLOWIPC_IOC_REVOKE, &revoke) && errno != ENOENT)
 		return flowipc__fail(-errno, "cannot revoke a region: %s",
 				     strerror(errno));
 	return 0;
+}
+
+static int device_region_seal(int fd, const struct doorbell *mine,
+			      uint64_t offset, uint64_t bytes, uint64_t *seal)
+{
+	struct flowipc_seal arg = {
+		.offset = offset, .length = bytes, .channel_fd = mine->fd};
+
+	if (!ioctl(fd, FLOWIPC_IOC_SEAL, &arg)) {
+		*seal = arg.id;
+		return 0;
+	}
+	if (errno == EPIPE)
+		return -EPIPE;
+	return flowipc__fail(
+		-errno, "cannot seal a message of %llu bytes: %s",
+		(unsigned long long)bytes,
+		errno == EBUSY ? "its memory is still in use for I/O" :
+				 device_error(errno));
+}
+
+static int device_region_count_seals(int fd, uint32_t *count)
+{
+	struct flowipc_region_info info = {0};
+
+	if (ioctl(fd, FLOWIPC_IOC_REGION_INFO, &info))
+		return flowipc__fail(-errno, "cannot look at a region: %s",
+				     strerror(errno));
+	*count = info.seals;
+	return 0;
+}
+
+static bool device_seal_covers(const struct doorbell *mine, uint64_t seal,
+			       const struct mapping *mapping, uint64_t offset,
+			       uint64_t bytes)
+{
+	struct flowipc_seal_info info = {.id = seal};
+
+	/* The caller has checked that the range is in the mapping. */
+	return !ioctl(mine->fd, FLOWIPC_IOC_SEAL_INFO, &info) &&
+	       info.region_id == mapping->region && info.offset <= offset &&
+	       offset + bytes <= info.offset + info.length;
+}
+
+static void device_seal_break(const struct doorbell *mine, uint64_t seal)
+{
+	struct flowipc_unseal unseal = {.id = seal};
+
+	ioctl(mine->fd, FLOWIPC_IOC_UNSEAL, &unseal);
 }
 
 static int device_doorbell_create(struct doorbell *mine, int *theirs)
@@ -272,6 +333,14 @@ static int device_doorbell_import(struct doorbell *mine, const int *fds)
 	return 0;
 }
 
+static void device_doorbell_hang_up(const struct doorbell *mine)
+{
+	struct flowipc_shutdown arg = {.flags = FLOWIPC_SHUTDOWN_BOTH};
+
+	ioctl(mine->fd, FLOWIPC_IOC_SHUTDOWN, &arg);
+	shutdown(mine->fds_fd, SHUT_RDWR);
+}
+
 static int device_doorbell_kick(const struct doorbell *mine,
 				unsigned int events)
 {
@@ -294,15 +363,20 @@ const struct backend flowipc__backend_device = {
 	.id = FLOWIPC_BACKEND_DEVICE,
 	.features = FLOWIPC_HAS_READ_ONLY | FLOWIPC_HAS_BOUND_GRANTS |
 		    FLOWIPC_HAS_REVOKE | FLOWIPC_HAS_RESIDENT |
-		    FLOWIPC_HAS_HANGUP,
+		    FLOWIPC_HAS_HANGUP | FLOWIPC_HAS_SEAL,
 	.doorbell_fds = 2,
 	.probe = device_probe,
 	.region_create = device_region_create,
 	.region_share = device_region_share,
 	.region_import = device_region_import,
 	.region_revoke = device_region_revoke,
+	.region_seal = device_region_seal,
+	.region_count_seals = device_region_count_seals,
+	.seal_covers = device_seal_covers,
+	.seal_break = device_seal_break,
 	.doorbell_create = device_doorbell_create,
 	.doorbell_import = device_doorbell_import,
+	.doorbell_hang_up = device_doorbell_hang_up,
 	.doorbell_kick = device_doorbell_kick,
 	.doorbell_wait = device_doorbell_wait,
 };

@@ -92,11 +92,15 @@ static int memory_check(uint64_t size)
 	return err;
 }
 
-static int memfd_region_create(uint64_t size, int *fd, struct mapping *mapping)
+static int memfd_region_create(uint64_t size, unsigned int flags, int *fd,
+			       struct mapping *mapping)
 {
 	void *base;
 	int err;
 
+	if (flags & FLOWIPC__SEALABLE)
+		return flowipc__fail(-EOPNOTSUPP,
+				     "the memfd back end cannot seal memory");
 	err = memory_check(size);
 	if (err)
 		return err;
@@ -124,10 +128,12 @@ fail:
 }
 
 static int memfd_region_share(int fd, uint64_t size,
-			      const struct flowipc_peer *peer, int *share)
+			      const struct flowipc_peer *peer, int *share,
+			      uint64_t *grant)
 {
 	(void)size;
 	(void)peer;
+	*grant = 0;
 	if (fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)) {
 		int seals = fcntl(fd, F_GET_SEALS);
 
@@ -169,9 +175,10 @@ static int memfd_region_import(int share, struct mapping *mapping)
 	return 0;
 }
 
-static int memfd_region_revoke(int fd)
+static int memfd_region_revoke(int fd, uint64_t grant)
 {
 	(void)fd;
+	(void)grant;
 	return flowipc__fail(-EOPNOTSUPP,
 			     "the memfd back end cannot revoke memory");
 }

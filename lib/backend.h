@@ -40,6 +40,12 @@ struct mapping {
 	void *base;
 	uint64_t size;
 	pid_t process;
+	uint64_t region; /* what the kernel calls it, where there are seals */
+};
+
+/* What a region is to be good for. */
+enum {
+	FLOWIPC__SEALABLE = 1 << 0,
 };
 
 struct backend {
@@ -51,25 +57,39 @@ struct backend {
 	int (*probe)(void);
 
 	/* Zeroed memory of whole pages. *fd is kept by the owner. */
-	int (*region_create)(uint64_t size, int *fd, struct mapping *mapping);
+	int (*region_create)(uint64_t size, unsigned int flags, int *fd,
+			     struct mapping *mapping);
 	/*
 	 * *share is a descriptor to pass to @peer. The caller closes it if it
-	 * is another one than @fd.
+	 * is another one than @fd. *grant is its number for region_revoke().
 	 */
 	int (*region_share)(int fd, uint64_t size,
-			    const struct flowipc_peer *peer, int *share);
+			    const struct flowipc_peer *peer, int *share,
+			    uint64_t *grant);
 	/* Map, for reading, what a peer has passed. Does not keep @share. */
 	int (*region_import)(int share, struct mapping *mapping);
-	int (*region_revoke)(int fd);
+	/* Take back what was shared as @grant, or with 0 from everybody. */
+	int (*region_revoke)(int fd, uint64_t grant);
+
+	/*
+	 * NULL, all four, unless there are seals: let nobody write a range of
+	 * whole pages, until the peer at @mine breaks the seal.
+	 */
+	int (*region_seal)(int fd, const struct doorbell *mine, uint64_t offset,
+			   uint64_t bytes, uint64_t *seal);
+	/* How many there are in a region of ours. */
+	int (*region_count_seals)(int fd, uint32_t *count);
+	/* Is the range of what we have mapped under a seal that we can break? */
+	bool (*seal_covers)(const struct doorbell *mine, uint64_t seal,
+			    const struct mapping *mapping, uint64_t offset,
+			    uint64_t bytes);
+	void (*seal_break)(const struct doorbell *mine, uint64_t seal);
 
 	/* @theirs gets doorbell_fds descriptors to pass to the peer. */
 	int (*doorbell_create)(struct doorbell *mine, int *theirs);
 	/* Check descriptors that a peer has passed, and take them over. */
 	int (*doorbell_import)(struct doorbell *mine, const int *fds);
-	/*
-	 * Hang up at both ends, waking who sleeps there; NULL: that is not
-	 * possible without closing.
-	 */
+	/* Hang up at both ends, waking who sleeps there. */
 	void (*doorbell_hang_up)(const struct doorbell *mine);
 	/* Never blocks. -EPIPE: the peer is gone. */
 	int (*doorbell_kick)(const struct doorbell *mine, unsigned int events);

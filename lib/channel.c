@@ -194,12 +194,15 @@ int flowipc_channel_memory(struct flowipc_channel *channel,
 	struct sender *sender = &channel->sender;
 	struct flowipc_channel_memory known = {0};
 	int64_t lent;
+	int i;
 
 	flowipc__sender_enter(channel);
 	lent = channel_reclaim(channel);
 	known.reserved = sender->chunks.reserved + sender->own_bytes;
-	if (sender->spare)
-		known.reserved += sender->spare->mapping.size;
+	for (i = 0; i < 2; i++) {
+		if (sender->spares[i].region)
+			known.reserved += sender->spares[i].region->mapping.size;
+	}
 	known.used = flowipc__chunks_used(&sender->chunks) + sender->own_bytes;
 	known.lent = sender->lent_bytes;
 	known.lent_messages = (uint64_t)lent;
@@ -256,7 +259,7 @@ int flowipc__channel_create(struct flowipc_session *session,
 	if (!err && opts->threads == FLOWIPC_THREADS_MANY)
 		err = channel_share(new);
 	if (!err)
-		err = flowipc__region_create(session->backend, size,
+		err = flowipc__region_create(session->backend, size, 0,
 					     &new->region);
 	if (err) {
 		flowipc__channel_free(new);

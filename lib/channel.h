@@ -36,6 +36,9 @@ struct flowipc_message {
 	uint64_t offset; /* where in region or chunk */
 	uint32_t chunk; /* received: which one of the peer's */
 	uint32_t number; /* to be sent: what the courier calls its memory */
+	bool to_be_sealed;
+	uint64_t seal; /* number of its seal at the receiver's end; 0: none */
+	struct flowipc_message *next_sealed; /* received: see seal.c */
 	struct import *import; /* received: what it is in, if no chunk */
 	void *copy; /* received and made private: what it is in */
 	unsigned int fd_count;
@@ -53,6 +56,7 @@ struct loan {
 	uint32_t next; /* in the list of unused ones */
 	bool in_payload; /* in @piece, else in @region */
 	bool own_region; /* made for this message only */
+	bool spoilt; /* own_region is not to be used once more */
 	struct piece piece;
 	struct flowipc_region *region;
 	uint64_t bytes; /* that the peer reads, once sent */
@@ -68,6 +72,12 @@ struct view {
 	uint32_t number; /* what the courier calls it */
 	uint32_t held; /* messages in our user's hands */
 	uint64_t received;
+};
+
+/* A region that was made for one message, kept for the next such one. */
+struct spare {
+	struct flowipc_region *region; /* NULL: none */
+	uint64_t ticks; /* since when */
 };
 
 /* What the sending thread uses. */
@@ -93,8 +103,7 @@ struct sender {
 	unsigned int waiting; /* threads that wait for the peer */
 	uint64_t own_bytes; /* of regions made for one message, in use */
 	uint64_t apart_bytes; /* of loans, see there */
-	struct flowipc_region *spare; /* the last one that was own_region */
-	uint64_t spare_ticks; /* since when */
+	struct spare spares[2]; /* the last ones that were own_region */
 	uint64_t tidied_ticks; /* when memory was last looked after */
 	struct flowipc_message *unused;
 	uint32_t held; /* messages in the user's hands */
@@ -110,6 +119,7 @@ struct receiver {
 	struct view views[FLOWIPC__CHUNKS];
 	uint32_t withdrawals; /* of the courier's, that were taken note of */
 	struct flowipc_message *kept; /* received, but did not fit a buffer */
+	struct flowipc_message *sealed; /* those that are held, see seal.c */
 	uint64_t missed; /* messages that the peer has dropped */
 	int owed; /* an error behind what the last batch had */
 	struct flowipc_message *unused;
@@ -249,7 +259,21 @@ int flowipc__fds_send(struct flowipc_message *message,
 int flowipc__fds_receive(struct flowipc_message *message, unsigned int count);
 void flowipc__fds_close(struct flowipc_message *message);
 
+/*
+ * seal.c: seal the pieces that are to be; check the seal of one that was
+ * received and break it
+ */
+int flowipc__seals_make(struct flowipc_message *message);
+/* 0 if messages of this channel can be sealed. */
+int flowipc__seals_check(const struct flowipc_channel *channel);
+int flowipc__seal_accept(struct flowipc_message *piece,
+			 const struct mapping *mapping);
+void flowipc__seal_break(struct flowipc_message *piece);
+/* Can a region of ours be written again? */
+bool flowipc__region_is_unsealed(const struct flowipc_region *region);
+
 /* loan.c */
+struct spare *flowipc__spare_of(struct sender *sender, unsigned int flags);
 int flowipc__loan_take(struct sender *sender, uint32_t *loan);
 bool flowipc__loan_is_there(const struct sender *sender);
 void flowipc__loan_sent(struct sender *sender, uint32_t loan, uint64_t bytes,

@@ -181,10 +181,10 @@ int flowipc__chunks_grow(struct chunks *chunks, const struct backend *backend,
 			chunk_drop(chunks, &chunks->list[i], false);
 	}
 	size = chunk_bytes(chunks, bytes);
-	err = flowipc__region_create(backend, size, &region);
+	err = flowipc__region_create(backend, size, 0, &region);
 	/* There may be memory for this message, if not for more. */
 	if (err && size > least)
-		err = flowipc__region_create(backend, least, &region);
+		err = flowipc__region_create(backend, least, 0, &region);
 	if (err)
 		return err;
 	place = place_find(chunks);

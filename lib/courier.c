@@ -37,6 +37,7 @@ struct share {
 	struct courier *courier;
 	struct share *next; /* of the same region */
 	uint32_t number;
+	uint64_t grant; /* for region_revoke() */
 	uint64_t messages; /* sent from it, to this peer */
 	bool forgotten; /* revoked; only kept to be withdrawn */
 };
@@ -101,14 +102,16 @@ static void share_unlink(struct share *share)
 	*link = share->next;
 }
 
-static int share_send(struct courier *courier, struct flowipc_region *region,
-		      uint32_t number)
+static int share_send(struct share *share)
 {
-	struct parcel parcel = {.kind = PARCEL_SHARE, .number = number};
+	struct parcel parcel = {.kind = PARCEL_SHARE, .number = share->number};
+	struct flowipc_region *region = share->region;
+	struct courier *courier = share->courier;
 	int fd, err;
 
 	err = courier->backend->region_share(region->fd, region->mapping.size,
-					     &courier->peer, &fd);
+					     &courier->peer, &fd,
+					     &share->grant);
 	if (err)
 		return err;
 	err = flowipc__packet_send(courier->socket, &parcel, sizeof(parcel),
@@ -181,7 +184,7 @@ static int share_create(struct courier *courier, struct flowipc_region *region,
 	share->region = region;
 	share->courier = courier;
 	share->number = ++courier->generation * FLOWIPC__REGIONS_MAX + slot;
-	err = share_send(courier, region, share->number);
+	err = share_send(share);
 	if (err) {
 		free(share);
 		return err;
@@ -201,7 +204,9 @@ int flowipc__courier_share(struct courier *courier,
 
 	pthread_mutex_lock(&shares_lock);
 	share = share_find(courier, region);
-	if (!share)
+	if (courier->revoked)
+		err = flowipc__fail(-EACCES, "the session was revoked");
+	else if (!share)
 		err = share_create(courier, region, &share);
 	if (!err) {
 		share->messages++;
@@ -266,6 +271,28 @@ void flowipc__courier_forget(struct flowipc_region *region)
 	for (share = region->shares; share; share = share->next)
 		share->forgotten = true;
 	pthread_mutex_unlock(&shares_lock);
+}
+
+int flowipc__courier_revoke(struct courier *courier)
+{
+	struct share *share;
+	uint32_t slot;
+	int err = 0, one;
+
+	pthread_mutex_lock(&shares_lock);
+	courier->revoked = true;
+	for (slot = 0; slot < FLOWIPC__REGIONS_MAX; slot++) {
+		share = courier->shares[slot];
+		if (!share || !share->region)
+			continue;
+		one = courier->backend->region_revoke(share->region->fd,
+						      share->grant);
+		if (one)
+			err = one;
+		share->forgotten = true;
+	}
+	pthread_mutex_unlock(&shares_lock);
+	return err;
 }
 
 /* Under courier->lock: the link that leads to @number, or to NULL. */

@@ -30,6 +30,7 @@ struct courier {
 	/* What we share: under the lock of all shares, see courier.c. */
 	struct share *shares[FLOWIPC__REGIONS_MAX];
 	uint32_t generation;
+	bool revoked; /* nothing is shared any more */
 
 	/* What the peer shares; how many of them is read without the lock. */
 	pthread_mutex_t lock;
@@ -47,7 +48,8 @@ void flowipc__courier_close(struct courier *courier);
 
 /*
  * See that the peer has @region, one of the same back end; *number is what it
- * is called in slots. -EAGAIN: the peer is behind with what it was told before.
+ * is called in slots. -EAGAIN: the peer is behind with what it was told before;
+ * -EACCES: all was revoked.
  */
 int flowipc__courier_share(struct courier *courier,
 			   struct flowipc_region *region, uint32_t *number);
@@ -62,6 +64,8 @@ void flowipc__courier_withdraw(struct flowipc_region *region);
 void flowipc__courier_count(struct flowipc_region *region, uint64_t messages);
 /* The region was revoked: what was shared is of no more use. */
 void flowipc__courier_forget(struct flowipc_region *region);
+/* Take back all that the peer has, from the peer alone, and share no more. */
+int flowipc__courier_revoke(struct courier *courier);
 
 /*
  * The mapping called @number, held until flowipc__courier_release(), which is

@@ -154,26 +154,26 @@ int flowipc__loan_wait(struct flowipc_channel *channel, uint64_t deadline,
 
 /* A message too large for the payload area has a region of its own. */
 static int lend_own_region(struct flowipc_channel *channel, uint64_t size,
-			   struct loan *loan)
+			   unsigned int flags, struct loan *loan)
 {
-	struct sender *sender = &channel->sender;
-	struct flowipc_region *spare = sender->spare;
+	const struct backend *backend = channel->session->backend;
+	struct spare *spare = flowipc__spare_of(&channel->sender, flags);
+	struct flowipc_region *region = spare->region;
 	int err;
 
 	loan->own_region = true;
 	size = flowipc__region_size_round(size);
-	if (spare && spare->mapping.size >= size) {
-		loan->region = spare;
-		sender->spare = NULL;
+	if (region && region->mapping.size >= size) {
+		loan->region = region;
+		spare->region = NULL;
 		return 0;
 	}
-	err = flowipc__region_create(channel->session->backend, size,
-				     &loan->region);
-	if (err && spare) {
+	err = flowipc__region_create(backend, size, flags, &loan->region);
+	if (err && region) {
 		/* There may be memory for the one, if not for both. */
-		sender->spare = NULL;
-		flowipc__region_put(spare);
-		err = flowipc__region_create(channel->session->backend, size,
+		spare->region = NULL;
+		flowipc__region_put(region);
+		err = flowipc__region_create(backend, size, flags,
 					     &loan->region);
 	}
 	return err;
@@ -187,7 +187,9 @@ int flowipc__message_lend(struct flowipc_message *message, uint64_t deadline)
 	struct loan *loan;
 	int err;
 
-	if (flowipc__chunks_could_hold(&sender->chunks, message->size))
+	/* Seals are of whole pages, so there must be nothing else in them. */
+	if (!message->to_be_sealed &&
+	    flowipc__chunks_could_hold(&sender->chunks, message->size))
 		lending.bytes = message->size;
 	err = lend(&lending, deadline);
 	if (err)
@@ -201,7 +203,9 @@ int flowipc__message_lend(struct flowipc_message *message, uint64_t deadline)
 			flowipc__chunks_data(&sender->chunks, &loan->piece);
 		return 0;
 	}
-	err = lend_own_region(channel, message->size, loan);
+	err = lend_own_region(channel, message->size,
+			      message->to_be_sealed ? FLOWIPC__SEALABLE : 0,
+			      loan);
 	if (err) {
 		flowipc__loan_give(sender, message->loan);
 		return err;

@@ -25,11 +25,17 @@ int flowipc__loans_init(struct sender *sender)
 	return 0;
 }
 
-static void spare_drop(struct sender *sender)
+/* One of those that can be sealed, one of those that cannot. */
+struct spare *flowipc__spare_of(struct sender *sender, unsigned int flags)
 {
-	if (sender->spare)
-		flowipc__region_put(sender->spare);
-	sender->spare = NULL;
+	return &sender->spares[flags & FLOWIPC__SEALABLE ? 1 : 0];
+}
+
+static void spare_drop(struct spare *spare)
+{
+	if (spare->region)
+		flowipc__region_put(spare->region);
+	spare->region = NULL;
 }
 
 /* Whatever the peer still reads from: to us it is no longer lent. */
@@ -46,7 +52,8 @@ void flowipc__loans_free(struct sender *sender, bool unread)
 			flowipc__courier_count(loan->region, 0);
 		flowipc__loan_give(sender, i);
 	}
-	spare_drop(sender);
+	for (i = 0; i < 2; i++)
+		spare_drop(&sender->spares[i]);
 	free(sender->loans);
 	flowipc__chunks_free(&sender->chunks, unread);
 }
@@ -90,17 +97,29 @@ void flowipc__loan_sent(struct sender *sender, uint32_t index, uint64_t bytes,
 /* Keep the larger one of two regions that were made for a message each. */
 static void spare_keep(struct sender *sender, struct flowipc_region *region)
 {
-	struct flowipc_region *other = sender->spare;
+	struct spare *spare = flowipc__spare_of(sender, region->flags);
+	struct flowipc_region *other = spare->region;
 
-	sender->own_bytes -= region->mapping.size;
-	sender->spare_ticks = flowipc__ticks();
+	spare->ticks = flowipc__ticks();
 	if (other && other->mapping.size >= region->mapping.size) {
 		flowipc__region_put(region);
 		return;
 	}
-	sender->spare = region;
+	spare->region = region;
 	if (other)
 		flowipc__region_put(other);
+}
+
+static void own_region_give(struct sender *sender, const struct loan *loan)
+{
+	struct flowipc_region *region = loan->region;
+
+	sender->own_bytes -= region->mapping.size;
+	/* To write what is sealed raises a signal. */
+	if (loan->spoilt || !flowipc__region_is_unsealed(region))
+		flowipc__region_put(region);
+	else
+		spare_keep(sender, region);
 }
 
 void flowipc__loan_give(struct sender *sender, uint32_t index)
@@ -117,7 +136,7 @@ void flowipc__loan_give(struct sender *sender, uint32_t index)
 		flowipc__chunks_give(&sender->chunks, &loan->piece);
 	sender->apart_bytes -= loan->apart;
 	if (loan->region && loan->own_region)
-		spare_keep(sender, loan->region);
+		own_region_give(sender, loan);
 	else if (loan->region)
 		flowipc__region_put(loan->region);
 	if (loan->publication)
@@ -185,18 +204,22 @@ int flowipc__loans_reclaim(struct flowipc_channel *channel)
 int flowipc__loans_tidy(struct flowipc_channel *channel)
 {
 	struct sender *sender = &channel->sender;
+	struct spare *spare;
 	bool shrunk;
-	int err;
+	int err, i;
 
 	sender->tidied_ticks = sender->lane.looked_ticks;
 	err = flowipc__loans_reclaim(channel);
 	if (err)
 		return err;
 	shrunk = flowipc__chunks_shrink(&sender->chunks);
-	if (sender->spare &&
-	    flowipc__ticks() - sender->spare_ticks > SPARE_TICKS) {
-		spare_drop(sender);
-		shrunk = true;
+	for (i = 0; i < 2; i++) {
+		spare = &sender->spares[i];
+		if (spare->region &&
+		    flowipc__ticks() - spare->ticks > SPARE_TICKS) {
+			spare_drop(spare);
+			shrunk = true;
+		}
 	}
 	/* A peer that sleeps has it mapped until it wakes up. */
 	if (shrunk)

@@ -69,6 +69,7 @@ lib_libflowipc_la_SOURCES = \
 	lib/receive.c \
 	lib/region.c \
 	lib/region.h \
+	lib/seal.c \
 	lib/send.c \
 	lib/server.c \
 	lib/session.c \

@@ -32,6 +32,8 @@ struct flowipc_message *flowipc__message_get(struct flowipc_channel *channel,
 	message->chunk = 0;
 	message->fd_count = 0;
 	message->copy = NULL;
+	message->to_be_sealed = false;
+	message->seal = 0;
 	message->rest = NULL;
 	message->further = 0;
 	return message;
@@ -65,7 +67,8 @@ static int size_check(const struct sender *sender, uint64_t size)
 }
 
 static int message_new(struct flowipc_channel *channel, uint64_t size,
-		       int timeout_ms, struct flowipc_message **message)
+		       bool sealed, int timeout_ms,
+		       struct flowipc_message **message)
 {
 	struct sender *sender = &channel->sender;
 	struct flowipc_message *new;
@@ -80,6 +83,7 @@ static int message_new(struct flowipc_channel *channel, uint64_t size,
 	if (!new)
 		return -ENOMEM;
 	new->received = false;
+	new->to_be_sealed = sealed;
 	new->size = size;
 	if (size <= FLOWIPC__INLINE_MAX) {
 		new->kind = SLOT_INLINE;
@@ -102,7 +106,20 @@ int flowipc_message_new(struct flowipc_channel *channel, uint64_t size,
 	int err;
 
 	flowipc__sender_enter(channel);
-	err = message_new(channel, size, timeout_ms, message);
+	err = message_new(channel, size, false, timeout_ms, message);
+	flowipc__sender_leave(channel);
+	return err;
+}
+
+int flowipc_message_new_sealed(struct flowipc_channel *channel, uint64_t size,
+			       int timeout_ms, struct flowipc_message **message)
+{
+	int err = flowipc__seals_check(channel);
+
+	if (err)
+		return err;
+	flowipc__sender_enter(channel);
+	err = message_new(channel, size, true, timeout_ms, message);
 	flowipc__sender_leave(channel);
 	return err;
 }

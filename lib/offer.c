@@ -238,10 +238,11 @@ static int offer_say_yes(struct flowipc_offer *offer,
 	struct control packet = {.kind = CONTROL_ACCEPT};
 	struct flowipc_session *session = offer->session;
 	struct flowipc_region *region = channel->region;
+	uint64_t grant;
 	int share, err;
 
 	err = session->backend->region_share(region->fd, region->mapping.size,
-					     &session->peer, &share);
+					     &session->peer, &share, &grant);
 	if (err)
 		return err;
 	err = flowipc__control_send(offer->fds[OFFER_ANSWER], &packet, NULL,

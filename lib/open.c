@@ -175,11 +175,12 @@ static int opening_announce(struct opening *opening, struct control *packet,
 	const struct backend *backend = session->backend;
 	struct flowipc_region *region = channel->region;
 	int fds[2 + FLOWIPC__DOORBELL_FDS];
+	uint64_t grant;
 	int answer[2];
 	int err;
 
 	err = backend->region_share(region->fd, region->mapping.size,
-				    &session->peer, &fds[0]);
+				    &session->peer, &fds[0], &grant);
 	if (err)
 		return err;
 	err = flowipc__packet_pair(answer);

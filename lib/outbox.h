@@ -66,6 +66,7 @@ struct slot {
 			uint32_t region; /* number; none for chunk 0 */
 			uint32_t chunk; /* SLOT_PAYLOAD: its place, chunk.h */
 			uint64_t offset;
+			uint64_t seal; /* SLOT_REGION: 0, or its seal, seal.c */
 		};
 		unsigned char bytes[FLOWIPC__INLINE_MAX];
 	};

@@ -21,7 +21,8 @@ static uint64_t copy_bytes(const struct flowipc_message *piece)
 bool flowipc_message_is_private(const struct flowipc_message *message)
 {
 	for (; message; message = message->rest) {
-		if (message->kind != SLOT_INLINE)
+		if (message->kind != SLOT_INLINE &&
+		    (!message->seal || message->channel->closed))
 			return false;
 	}
 	return true;

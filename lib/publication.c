@@ -194,7 +194,7 @@ static int finding_apart(struct finding *finding)
 	struct flowipc_publication *publication = finding->publication;
 	int err;
 
-	err = flowipc__region_create(finding->topic->backend, finding->bytes,
+	err = flowipc__region_create(finding->topic->backend, finding->bytes, 0,
 				     &publication->region);
 	if (err)
 		return err;

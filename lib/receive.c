@@ -145,6 +145,8 @@ static void payload_put(struct flowipc_message *message)
 {
 	struct flowipc_channel *channel = message->channel;
 
+	if (message->seal)
+		flowipc__seal_break(message);
 	if (message->import)
 		flowipc__courier_release(channel->courier, message->import, 1);
 	else if (message->chunk)
@@ -219,6 +221,13 @@ static int payload_find(struct flowipc_message *message, uint32_t region)
 		return protocol_error(channel,
 				      "a message that is not in its region");
 	}
+	if (message->seal) {
+		err = flowipc__seal_accept(message, &mapping);
+		if (err) {
+			payload_put(message);
+			return flowipc__channel_break(channel, err);
+		}
+	}
 	message->data = (unsigned char *)mapping.base + message->offset;
 	return 0;
 }
@@ -246,6 +255,8 @@ static int slot_take(struct flowipc_message *piece, const struct slot *slot)
 		piece->loan = flowipc__peek(slot->loan);
 		piece->chunk = flowipc__peek(slot->chunk);
 		piece->offset = flowipc__peek(slot->offset);
+		if (piece->kind == SLOT_REGION)
+			piece->seal = flowipc__peek(slot->seal);
 		return payload_find(piece, flowipc__peek(slot->region));
 	default:
 		return protocol_error(channel, "a message of unknown kind");

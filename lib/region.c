@@ -32,7 +32,7 @@ uint64_t flowipc__region_size_round(uint64_t bytes)
 }
 
 int flowipc__region_create(const struct backend *backend, uint64_t size,
-			   struct flowipc_region **region)
+			   unsigned int flags, struct flowipc_region **region)
 {
 	uint64_t aligned = flowipc__page_align(size);
 	struct flowipc_region *new;
@@ -44,12 +44,13 @@ int flowipc__region_create(const struct backend *backend, uint64_t size,
 	new = calloc(1, sizeof(*new));
 	if (!new)
 		return flowipc__fail(-ENOMEM, "out of memory");
-	err = backend->region_create(aligned, &new->fd, &new->mapping);
+	err = backend->region_create(aligned, flags, &new->fd, &new->mapping);
 	if (err) {
 		free(new);
 		return err;
 	}
 	new->backend = backend;
+	new->flags = flags;
 	atomic_init(&new->refs, 1);
 	*region = new;
 	return 0;
@@ -68,7 +69,9 @@ int flowipc_region_create(uint64_t size, const struct flowipc_region_opts *opts,
 	err = flowipc__backend_find(known.backend, &backend);
 	if (err)
 		return err;
-	return flowipc__region_create(backend, size, region);
+	return flowipc__region_create(backend, size,
+				      known.sealable ? FLOWIPC__SEALABLE : 0,
+				      region);
 }
 
 void flowipc__region_get(struct flowipc_region *region)
@@ -94,7 +97,7 @@ void flowipc_region_destroy(struct flowipc_region *region)
 
 int flowipc_region_revoke(struct flowipc_region *region)
 {
-	int err = region->backend->region_revoke(region->fd);
+	int err = region->backend->region_revoke(region->fd, 0);
 
 	/* A later message from it needs a new grant. */
 	if (!err)

@@ -14,6 +14,7 @@ struct share;
 struct flowipc_region {
 	const struct backend *backend;
 	int fd;
+	unsigned int flags; /* FLOWIPC__SEALABLE */
 	struct mapping mapping;
 	/* One for the user, one for each message made of it. */
 	_Atomic uint64_t refs;
@@ -24,7 +25,7 @@ struct flowipc_region {
 };
 
 int flowipc__region_create(const struct backend *backend, uint64_t size,
-			   struct flowipc_region **region);
+			   unsigned int flags, struct flowipc_region **region);
 void flowipc__region_get(struct flowipc_region *region);
 void flowipc__region_put(struct flowipc_region *region);
 

@@ -136,6 +136,7 @@ static void slot_publish(struct flowipc_channel *channel,
 		slot->region = piece->number;
 		slot->chunk = channel->sender.loans[piece->loan].piece.chunk;
 		slot->offset = piece->offset;
+		slot->seal = piece->seal;
 	}
 	/* Pairs with the load in slot_arrived(). */
 	atomic_store_explicit(&slot->sequence, position + 1,
@@ -248,6 +249,9 @@ static int pieces_share(struct flowipc_message *message,
 		if (err)
 			break;
 	}
+	/* After what may have to wait: it cannot be undone. */
+	if (!err)
+		err = flowipc__seals_make(message);
 	if (!err && message->fd_count)
 		err = flowipc__fds_send(message, patience);
 	if (err)

@@ -88,7 +88,8 @@ void flowipc_session_close(struct flowipc_session *session)
 /* A peer that has left by itself can still have left something. */
 static bool end_breaks(enum flowipc_end_reason reason)
 {
-	return reason == FLOWIPC_END_PROTOCOL || reason == FLOWIPC_END_STUCK;
+	return reason == FLOWIPC_END_PROTOCOL || reason == FLOWIPC_END_STUCK ||
+	       reason == FLOWIPC_END_LOCAL;
 }
 
 void flowipc__session_add(struct flowipc_session *session,
@@ -129,8 +130,7 @@ static void session_break(struct flowipc_session *session, int error)
 	for (channel = session->channels; channel;
 	     channel = channel->next_in_session) {
 		atomic_store(&channel->broken, error);
-		if (session->backend->doorbell_hang_up)
-			session->backend->doorbell_hang_up(&channel->doorbell);
+		session->backend->doorbell_hang_up(&channel->doorbell);
 	}
 }
 
@@ -160,6 +160,7 @@ void flowipc__session_fail(struct flowipc_session *session,
 
 void flowipc__session_part(struct flowipc_session *session, int error)
 {
+	enum flowipc_end_reason reason = FLOWIPC_END_PEER_CLOSED;
 	const char *why;
 
 	switch (error) {
@@ -169,11 +170,15 @@ void flowipc__session_part(struct flowipc_session *session, int error)
 	case ECONNABORTED:
 		why = "ended the session: it says that we are stuck";
 		break;
+	case EACCES:
+		why = "revoked the session";
+		reason = FLOWIPC_END_REVOKED;
+		break;
 	default:
 		why = "closed the session";
 	}
 	flowipc__fail(-EPIPE, "the peer has %s", why);
-	flowipc__session_finish(session, FLOWIPC_END_PEER_CLOSED, -EPIPE);
+	flowipc__session_finish(session, reason, -EPIPE);
 }
 
 int flowipc__session_error(struct flowipc_session *session)
@@ -215,6 +220,24 @@ int flowipc_session_end(struct flowipc_session *session,
 		return -EAGAIN;
 	return flowipc__options_answer(end, &session->end, sizeof(session->end),
 				       "session end");
+}
+
+int flowipc_session_revoke(struct flowipc_session *session)
+{
+	const struct backend *backend = session->backend;
+	int err;
+
+	if (!(backend->features & FLOWIPC_HAS_REVOKE))
+		return flowipc__fail(-EOPNOTSUPP,
+				     "the %s back end cannot revoke memory",
+				     flowipc_backend_name(backend->id));
+	if (!session_is_ours(session))
+		return flowipc__fail(-EINVAL,
+				     "the session is another process's");
+	err = flowipc__courier_revoke(&session->courier);
+	flowipc__fail(-EACCES, "this process has revoked it");
+	flowipc__session_fail(session, FLOWIPC_END_LOCAL, -EACCES);
+	return err;
 }
 
 int flowipc_session_fd(const struct flowipc_session *session)

@@ -24,6 +24,8 @@ lib_tests = \
 	selftests/lib/descriptors \
 	selftests/lib/pieces \
 	selftests/lib/private \
+	selftests/lib/sealed \
+	selftests/lib/revoked \
 	selftests/lib/flow \
 	selftests/lib/full \
 	selftests/lib/crowd \
@@ -138,6 +140,14 @@ selftests_lib_pieces_LDADD = $(lib_tests_libs)
 selftests_lib_private_SOURCES = selftests/lib/private.c
 selftests_lib_private_CFLAGS = $(lib_tests_cflags)
 selftests_lib_private_LDADD = $(lib_tests_libs)
+
+selftests_lib_sealed_SOURCES = selftests/lib/sealed.c
+selftests_lib_sealed_CFLAGS = $(lib_tests_cflags) -I$(top_srcdir)/lib
+selftests_lib_sealed_LDADD = $(lib_tests_libs)
+
+selftests_lib_revoked_SOURCES = selftests/lib/revoked.c
+selftests_lib_revoked_CFLAGS = $(lib_tests_cflags)
+selftests_lib_revoked_LDADD = $(lib_tests_libs)
 
 selftests_lib_flow_SOURCES = selftests/lib/flow.c
 selftests_lib_flow_CFLAGS = $(lib_tests_cflags)

@@ -39,6 +39,11 @@ enum {
 	FLOWIPC_HAS_RESIDENT = 1 << 3,
 	/** The death of the peer is known at once, without a heartbeat. */
 	FLOWIPC_HAS_HANGUP = 1 << 4,
+	/**
+	 * A message can be sent so that nobody can change it any more:
+	 * flowipc_message_new_sealed().
+	 */
+	FLOWIPC_HAS_SEAL = 1 << 5,
 };
 
 /**

@@ -16,9 +16,10 @@
  * flowipc_when_full). For who may call what at the same time see channel.h.
  *
  * A received message lies in memory that the sender owns. A sender that breaks
- * the rules can change it while it is being read: whoever does not trust the
- * sender copies a value first and checks the copy, or has the whole message
- * copied, with flowipc_message_make_private().
+ * the rules can change it while it is being read, unless it was sent sealed:
+ * flowipc_message_is_private() tells. Whoever does not trust the sender copies
+ * a value first and checks the copy, or has the whole message copied, with
+ * flowipc_message_make_private().
  */
 #ifndef FLOWIPC_MESSAGE_H
 #define FLOWIPC_MESSAGE_H
@@ -66,6 +67,35 @@ FLOWIPC_API int flowipc_message_from_region(struct flowipc_channel *channel,
 					    uint64_t offset, uint64_t length,
 					    int timeout_ms,
 					    struct flowipc_message **message);
+
+/**
+ * @brief Obtain memory for a message that is sealed when it is sent: from then
+ * on until the receiver releases it nobody can change it, this process included,
+ * so that the receiver can check it in place and then rely on it.
+ * @return what flowipc_message_new() does; -EOPNOTSUPP the back end has no
+ * seals, see FLOWIPC_HAS_SEAL; -EINVAL the channel drops messages.
+ *
+ * Of more than 80 bytes it has whole pages of its own, and is charged as such.
+ * A write to it after flowipc_message_send() raises SIGBUS, or gives -EFAULT in
+ * a system call. Belongs to the sending thread. Since 0.1.
+ */
+FLOWIPC_API int flowipc_message_new_sealed(struct flowipc_channel *channel,
+					   uint64_t size, int timeout_ms,
+					   struct flowipc_message **message);
+
+/**
+ * @brief Have a message from a sealable region sealed when it is sent, as one of
+ * flowipc_message_new_sealed().
+ * @return 0, also if it will be anyway; -EINVAL it is not from a sealable
+ * region, or not of whole pages there, or was received, or the channel drops
+ * messages; -EOPNOTSUPP the back end has no seals.
+ *
+ * Before the range is written again see flowipc_region_seals(). A message that
+ * was sealed, but could not be sent after all and is given up, leaves its range
+ * sealed until the channel is closed. Of several pieces each is sealed, or not,
+ * for itself. Belongs to the sending thread. Since 0.1.
+ */
+FLOWIPC_API int flowipc_message_seal(struct flowipc_message *message);
 
 /**
  * @brief Where to write a message that is to be sent.
@@ -199,9 +229,12 @@ FLOWIPC_API int flowipc_message_take_fd(struct flowipc_message *message,
  * @return 0; -EAGAIN, -ETIMEDOUT; -ECONNABORTED see enum flowipc_when_full;
  * -EPIPE; -EPROTO; -EINVAL it was received; -EINTR; for the first message from
  * a region: -EMFILE, -EDQUOT, -ENOMEM; with descriptors: -EMFILE as many are
- * under way as this user may have open.
+ * under way as this user may have open; to be sealed: -EBUSY somebody, us or the
+ * peer, still uses its memory for I/O, which may end, -EDQUOT, -ENOMEM; -EACCES
+ * after flowipc_session_revoke().
  *
- * One system call at most, and only if the peer sleeps. Since 0.1.
+ * One system call at most, and only if the peer sleeps; for one that is sealed
+ * another two, and two of the receiver. Since 0.1.
  */
 FLOWIPC_API int flowipc_message_send(struct flowipc_message *message,
 				     int timeout_ms);
@@ -256,8 +289,8 @@ flowipc_message_receive_batch(struct flowipc_channel *channel,
  * @brief Copy a received message, all pieces of it, into memory that its sender
  * does not have, and give the sender's back. Where the message is read is
  * another place afterwards; the descriptors with it stay what they are.
- * @return 0, also if it is private already; -EINVAL it was not received;
- * -ENOMEM nothing has changed.
+ * @return 0, also if it is private already, and then nothing is copied; -EINVAL
+ * it was not received; -ENOMEM nothing has changed.
  *
  * How much memory that takes is up to the sender: see flowipc_message_total().
  * Belongs to the receiving thread. Since 0.1.
@@ -266,7 +299,8 @@ FLOWIPC_API int flowipc_message_make_private(struct flowipc_message *message);
 
 /**
  * @brief Can nobody else change what the message consists of? So it is with one
- * of up to 80 bytes, and after flowipc_message_make_private(). Since 0.1.
+ * of up to 80 bytes, with one that was sent sealed, as long as its channel is
+ * not closed, and after flowipc_message_make_private(). Since 0.1.
  */
 FLOWIPC_API bool
 flowipc_message_is_private(const struct flowipc_message *message);

@@ -11,6 +11,8 @@
 #ifndef FLOWIPC_REGION_H
 #define FLOWIPC_REGION_H
 
+#include <stdbool.h>
+
 #include <flowipc/backend.h>
 
 #ifdef __cplusplus
@@ -24,6 +26,12 @@ struct flowipc_region_opts {
 	size_t sz;
 	/** Back end; default FLOWIPC_BACKEND_AUTO. */
 	enum flowipc_backend backend;
+	/**
+	 * Ranges of it can be sealed when they are sent, see
+	 * flowipc_message_seal(). The first write to each of its pages, and the
+	 * first after a seal is broken, costs one page fault more.
+	 */
+	bool sealable;
 };
 
 /**
@@ -32,7 +40,8 @@ struct flowipc_region_opts {
  * @param region set to the new region; release it with
  *        flowipc_region_destroy().
  * @return 0; -EINVAL; -EFBIG larger than the module's limit; -EDQUOT; -ENOMEM;
- * -EMFILE; and what flowipc_backend_find() returns.
+ * -EMFILE; -EOPNOTSUPP sealable, on the memfd back end; and what
+ * flowipc_backend_find() returns.
  *
  * The memory is zeroed. It is not inherited by a forked child: touching it
  * there raises SIGSEGV.
@@ -76,6 +85,17 @@ flowipc_region_backend(const struct flowipc_region *region);
  * follows the protocol reads the region. Thread-safe. Since 0.1.
  */
 FLOWIPC_API uint64_t flowipc_region_lent(const struct flowipc_region *region);
+
+/**
+ * @brief How many seals are on a sealable region, see flowipc_message_seal().
+ * @return their number; -EOPNOTSUPP the region is not sealable.
+ *
+ * A sealed range cannot be written: that raises SIGBUS. When a message is
+ * released its receiver breaks the seal, but one that does not follow the
+ * protocol need not: who writes again to what was sealed looks here first, not
+ * only at flowipc_region_lent(). Thread-safe. Since 0.1.
+ */
+FLOWIPC_API int64_t flowipc_region_seals(const struct flowipc_region *region);
 
 /**
  * @brief Take the region back from everybody it was sent to, at once.

@@ -222,6 +222,10 @@ enum flowipc_end_reason {
 	FLOWIPC_END_PROTOCOL = 3,
 	/** The peer received nothing for stuck_timeout_ms of a channel. */
 	FLOWIPC_END_STUCK = 4,
+	/** The peer has taken back what it lent: flowipc_session_revoke(). */
+	FLOWIPC_END_REVOKED = 5,
+	/** This process has ended it, by flowipc_session_revoke(). */
+	FLOWIPC_END_LOCAL = 6,
 };
 
 /** The end of a session. */
@@ -238,14 +242,34 @@ struct flowipc_session_end {
  * @return 0; -EAGAIN it has not ended; -EINVAL sz.
  *
  * A peer that breaks the protocol ends this session and no other: its channels
- * give -EPROTO from then on, and so do calls that wait in them (with the device
- * back end, when they next wake up). After the other ends what was sent before
- * can still be received, and channels that were opened before be accepted.
+ * give -EPROTO from then on, and so do calls that wait in them. So it is with
+ * -ECONNABORTED when it is stuck, and with -EACCES when this process has revoked
+ * the session. After the other ends what was sent before can still be received,
+ * and channels that were opened before be accepted.
  *
  * Thread-safe. Does not block. Since 0.1.
  */
 FLOWIPC_API int flowipc_session_end(struct flowipc_session *session,
 				    struct flowipc_session_end *end);
+
+/**
+ * @brief Take back, at once, the memory that the peer of this session was lent,
+ * and end the session.
+ * @return 0; -EOPNOTSUPP on the memfd back end, and nothing has happened;
+ * -EINVAL in a forked child.
+ *
+ * When it returns, the peer can read no region that a message of this session
+ * was sent from: an access raises SIGBUS there. Other sessions that have the
+ * same regions, as subscribers of a topic do, keep them. Channels of the session
+ * give -EACCES from then on, and are to be closed as always; the peer learns
+ * that the session was revoked, and can still receive what lies in the channels
+ * themselves: messages of up to 80 bytes, and those that fit in payload_bytes
+ * of the channel's options. What it has copied, or its kernel has begun I/O on,
+ * is not reached.
+ *
+ * Thread-safe. Does not wait for the peer. Since 0.1.
+ */
+FLOWIPC_API int flowipc_session_revoke(struct flowipc_session *session);
 
 /** @brief Who the peer is. Thread-safe. Since 0.1. */
 FLOWIPC_API void flowipc_session_peer(const struct flowipc_session *session,
