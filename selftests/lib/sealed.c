@@ -386,6 +386,12 @@ static void until_the_receiver_is_gone(void **state)
 	}
 }
 
+static void receive_the_first(struct link *far, void *arg)
+{
+	receive_one(far, arg);
+	sync_get(far->sync);
+}
+
 /* Nor is it kept by one that was never received. */
 static void until_it_is_discarded(void **state)
 {
@@ -394,10 +400,11 @@ static void until_it_is_discarded(void **state)
 
 	(void)state;
 	need_seals();
-	link_start(&link, NULL, NULL, receive_one, NULL);
+	link_start(&link, NULL, NULL, receive_the_first, NULL);
 	region = region_send_sealed(&link);
 	flowipc_region_destroy(region);
 	region = region_send_sealed(&link);
+	sync_put(link.sync, 0);
 	peer_join(&link.peer);
 	gives(flowipc_region_seals(region), 0);
 	link_close(&link);
@@ -450,12 +457,13 @@ static struct slot *own_slot(uint64_t position)
 	return &slots[position % header->slots];
 }
 
+/* What the second of two sealed messages bears; the first is held, or released. */
 enum lie {
+	SEALS_SWAPPED_BETWEEN_REGIONS,
+	SEALS_SWAPPED_IN_A_REGION,
 	NO_SUCH_SEAL,
-	SEAL_OF_ANOTHER_REGION,
-	SEAL_OF_ANOTHER_RANGE,
-	SEAL_TWICE,
-	SEAL_TWICE_AND_RELEASED,
+	SEAL_OF_THE_FIRST,
+	SEAL_OF_THE_FIRST_RELEASED,
 	LIES
 };
 
@@ -465,45 +473,51 @@ static void receive_lies(struct link *far, void *arg)
 	enum lie lie = *(enum lie *)arg;
 
 	sync_get(far->sync);
-	ok(flowipc_message_receive(far->channel, &message, test_ms(5000)));
-	if (lie == SEAL_TWICE_AND_RELEASED)
+	if (lie > SEALS_SWAPPED_IN_A_REGION)
+		ok(flowipc_message_receive(far->channel, &message,
+					   test_ms(5000)));
+	if (lie == SEAL_OF_THE_FIRST_RELEASED)
 		flowipc_message_release(message);
 	gives(flowipc_message_receive(far->channel, &message, test_ms(5000)),
 	      -EPROTO);
 	test_last_error_has("sealed");
 }
 
-/* The second message bears a number that its seal does not have. */
+static void region_send_range(struct link *link, struct flowipc_region *region,
+			      uint64_t offset)
+{
+	struct flowipc_message *message;
+
+	ok(flowipc_message_from_region(link->channel, region, offset,
+				       page_bytes(), 0, &message));
+	ok(flowipc_message_seal(message));
+	ok(flowipc_message_send(message, test_ms(5000)));
+}
+
 static void no_lie_is_believed(void **state)
 {
-	uint64_t page = page_bytes();
 	struct flowipc_region *region, *other;
-	struct flowipc_message *message;
+	uint64_t seals[2];
 	struct link link;
 	enum lie lie;
-	int i;
 
 	(void)state;
 	need_seals();
 	for (lie = 0; lie < LIES; lie++) {
-		region = sealable_region(2 * page);
-		other = sealable_region(page);
+		region = sealable_region(2 * page_bytes());
+		other = sealable_region(page_bytes());
 		link_start(&link, NULL, NULL, receive_lies, &lie);
-		for (i = 0; i < 2; i++) {
-			ok(flowipc_message_from_region(
-				link.channel,
-				i && lie == SEAL_OF_ANOTHER_REGION ? other :
-								     region,
-				i && lie == SEAL_OF_ANOTHER_RANGE ? page : 0,
-				page, 0, &message));
-			if (!i || lie == SEAL_TWICE ||
-			    lie == SEAL_TWICE_AND_RELEASED)
-				ok(flowipc_message_seal(message));
-			ok(flowipc_message_send(message, test_ms(5000)));
-		}
-		check(own_slot(0)->seal);
-		own_slot(1)->seal = lie == NO_SUCH_SEAL ? 1000 :
-							  own_slot(0)->seal;
+		region_send_range(&link, region, 0);
+		if (lie == SEALS_SWAPPED_IN_A_REGION)
+			region_send_range(&link, region, page_bytes());
+		else
+			region_send_range(&link, other, 0);
+		seals[0] = own_slot(0)->seal;
+		seals[1] = own_slot(1)->seal;
+		check(seals[0] && seals[1] && seals[0] != seals[1]);
+		own_slot(1)->seal = lie == NO_SUCH_SEAL ? 1000 : seals[0];
+		if (lie <= SEALS_SWAPPED_IN_A_REGION)
+			own_slot(0)->seal = seals[1];
 		sync_put(link.sync, 0);
 		link_stop(&link);
 		flowipc_region_destroy(region);
