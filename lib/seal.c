@@ -77,10 +77,9 @@ int flowipc__seals_make(struct flowipc_message *message)
 		if (!piece->to_be_sealed || piece->seal || !piece->size ||
 		    piece->kind != SLOT_REGION)
 			continue;
-		err = backend->region_seal(piece->region->fd,
-					   &channel->doorbell, piece->offset,
-					   flowipc__page_align(piece->size),
-					   &piece->seal);
+		err = backend->region_seal(
+			piece->region->fd, &channel->doorbell, piece->offset,
+			flowipc__page_align(piece->size), &piece->seal);
 		/* Who has a part of it for I/O may have it for long. */
 		if (err == -EBUSY)
 			channel->sender.loans[piece->loan].spoilt = true;
