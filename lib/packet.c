@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -84,6 +85,36 @@ int flowipc__packet_send_tail(int socket, const void *data, size_t size,
 	default:
 		return -EPIPE;
 	}
+}
+
+static int send_room(int socket)
+{
+	socklen_t size = sizeof(int);
+	int bytes = 0;
+
+	getsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, &size);
+	return bytes;
+}
+
+/* The kernel grants what it allows, and counts twice what it is asked for. */
+static void send_room_set(int socket, int bytes)
+{
+	setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
+void flowipc__packet_reserve(int socket)
+{
+	int usual = send_room(socket);
+	int half;
+
+	send_room_set(socket, INT_MAX);
+	half = send_room(socket) / 2;
+	send_room_set(socket, (usual < half ? usual : half) / 2);
+}
+
+void flowipc__packet_use_reserve(int socket)
+{
+	send_room_set(socket, INT_MAX);
 }
 
 /* Collect the descriptors of a packet; how many. */

@@ -31,6 +31,13 @@ int flowipc__packet_send_tail(int socket, const void *data, size_t size,
 			      unsigned int fd_count);
 
 /*
+ * Keep as much room in a socket as there is for all the rest, for what must not
+ * be lost however little of that the peer has received; and let it be used.
+ */
+void flowipc__packet_reserve(int socket);
+void flowipc__packet_use_reserve(int socket);
+
+/*
  * Receive exactly @size bytes, and the descriptors that came with them. Never
  * waits: -EAGAIN; -EPIPE the peer is gone; -EPROTO another size or more
  * descriptors; -EMFILE the bytes are there but this process had no room for

@@ -29,6 +29,7 @@ int flowipc__session_create(int control, int courier,
 	atomic_init(&new->refs, 1);
 	new->process = getpid();
 	new->control = control;
+	flowipc__packet_reserve(control);
 	new->backend = backend;
 	new->peer = *peer;
 	strncpy(new->name, slash ? slash + 1 : name, FLOWIPC__NAME_MAX);
@@ -54,8 +55,11 @@ static void session_say_goodbye(struct flowipc_session *session, int error)
 {
 	struct control packet = {.kind = CONTROL_GOODBYE, .error = error};
 
-	if (session_is_ours(session))
-		flowipc__control_send(session->control, &packet, NULL, NULL, 0);
+	if (!session_is_ours(session))
+		return;
+	/* Opens that the peer has not looked at must not be in the way. */
+	flowipc__packet_use_reserve(session->control);
+	flowipc__control_send(session->control, &packet, NULL, NULL, 0);
 }
 
 static void offers_drop(struct flowipc_session *session)

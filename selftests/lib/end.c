@@ -380,11 +380,52 @@ static void violations_in_a_channel(void **state)
 	link_stop(&link);
 }
 
+/* Opens channels that nobody looks at, until there is room for no more. */
+static void open_many_and_close(int sync, void *arg)
+{
+	static unsigned char metadata[4096];
+	struct flowipc_session *session = test_session_connect();
+	struct flowipc_channel *channels[1024];
+	int count = 0, err;
+
+	(void)arg;
+	for (;;) {
+		check(count < 1024);
+		err = flowipc_channel_open(session, FLOWIPC_OPTS(channel,
+				.slots = 2, .payload_bytes = 4096,
+				.metadata = metadata,
+				.metadata_size = sizeof(metadata)),
+				0, &channels[count]);
+		if (err)
+			break;
+		count++;
+	}
+	gives(err, -EAGAIN);
+	while (count--)
+		flowipc_channel_close(channels[count]);
+	flowipc_session_close(session);
+	sync_put(sync, 0);
+}
+
+/* However much the peer has not looked at, a farewell is never lost. */
+static void goodbye_behind_a_queue(void **state)
+{
+	struct link link;
+
+	(void)state;
+	test_session_start(&link, open_many_and_close, NULL);
+	sync_get(link.sync);
+	gives(wait_for_end(link.session, "the peer has closed"),
+	      FLOWIPC_END_PEER_CLOSED);
+	link_stop(&link);
+}
+
 static const struct CMUnitTest tests[] = {
 	TEST(peers_that_leave),
 	TEST(violations_of_the_session),
 	TEST(violations_in_an_answer),
 	TEST(goodbye_with_a_reason),
+	TEST(goodbye_behind_a_queue),
 	TEST(violations_in_a_channel),
 };
 
