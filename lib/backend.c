@@ -10,6 +10,7 @@
 
 #include "backend.h"
 #include "error.h"
+#include "process.h"
 
 static int backend_from_environment(enum flowipc_backend *backend)
 {
@@ -161,12 +162,12 @@ void flowipc__doorbell_close(struct doorbell *doorbell)
 struct mapping flowipc__mapping(void *base, uint64_t size)
 {
 	return (struct mapping){
-		.base = base, .size = size, .process = getpid()};
+		.base = base, .size = size, .process = flowipc__process()};
 }
 
 bool flowipc__mapping_is_ours(const struct mapping *mapping)
 {
-	return mapping->process == getpid();
+	return flowipc__process_is(mapping->process);
 }
 
 void flowipc__unmap(struct mapping *mapping)

@@ -39,7 +39,7 @@ struct doorbell {
 struct mapping {
 	void *base;
 	uint64_t size;
-	pid_t process;
+	uint64_t process; /* see process.h */
 	uint64_t region; /* what the kernel calls it, where there are seals */
 };
 

@@ -133,7 +133,7 @@ void flowipc_channel_close(struct flowipc_channel *channel)
 	if (channel->sender.subscriber)
 		flowipc__subscriber_remove(channel->sender.subscriber);
 	/* A forked child has neither outbox, and nothing to give back. */
-	if (flowipc__mapping_is_ours(&channel->mine.mapping)) {
+	if (flowipc__channel_is_ours(channel)) {
 		while ((kept = channel->receiver.kept)) {
 			channel->receiver.kept = kept->next;
 			flowipc_message_release(kept);
@@ -239,6 +239,7 @@ int flowipc__channel_create(struct flowipc_session *session,
 		return flowipc__fail(-ENOMEM, "out of memory");
 	memset(new, 0, sizeof(*new));
 	new->session = session;
+	new->process = session->process;
 	new->courier = &session->courier;
 	new->doorbell.fd = -1;
 	new->doorbell.space_fd = -1;

@@ -10,6 +10,7 @@
 #include "lane.h"
 #include "opening.h"
 #include "outbox.h"
+#include "process.h"
 #include "region.h"
 #include "watch.h"
 
@@ -143,15 +144,24 @@ struct flowipc_channel {
 	struct flowipc_channel **link_in_session;
 	/* What ended the channel for both directions: -EPROTO. */
 	_Atomic int broken;
+	uint64_t process;
 	bool closed;
 	bool unread; /* closed after the peer: what was sent, nobody receives */
 	_Alignas(FLOWIPC__LINE_PAIR) struct sender sender;
 	_Alignas(FLOWIPC__LINE_PAIR) struct receiver receiver;
 };
 
+/* Not in a forked child, which has neither outbox. */
+static inline bool flowipc__channel_is_ours(const struct flowipc_channel *channel)
+{
+	return __builtin_expect(flowipc__process_is(channel->process), 1);
+}
+
 /* 0 as long as the channel is of use. */
 static inline int flowipc__channel_error(struct flowipc_channel *channel)
 {
+	if (!flowipc__channel_is_ours(channel))
+		return flowipc__process_refuse();
 	return atomic_load_explicit(&channel->broken, memory_order_relaxed);
 }
 

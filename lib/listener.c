@@ -22,6 +22,7 @@
 #include "listener.h"
 #include "name.h"
 #include "packet.h"
+#include "process.h"
 
 /* The first descriptor that a service manager passes. */
 #define PASSED_FIRST 3
@@ -139,8 +140,8 @@ int flowipc__listener_open(struct listener *listener, const char *name,
 {
 	int err;
 
-	*listener =
-		(struct listener){.fd = -1, .lock = -1, .process = getpid()};
+	*listener = (struct listener){
+		.fd = -1, .lock = -1, .process = flowipc__process()};
 	err = flowipc__name_resolve(name, preset, true, &listener->address);
 	if (err)
 		return err;
@@ -161,7 +162,7 @@ void flowipc__listener_close(struct listener *listener)
 	 * Whoever made the socket holds the lock. A forked child holds it, too,
 	 * but the name is not the child's to take away.
 	 */
-	if (ours && listener->process == getpid()) {
+	if (ours && flowipc__process_is(listener->process)) {
 		unlink(listener->address.sun_path);
 		unlink(listener->lock_path);
 	}

@@ -10,7 +10,7 @@
 struct listener {
 	int fd;
 	int lock; /* -1: not our name, but passed to us by a service manager */
-	pid_t process;
+	uint64_t process;
 	struct sockaddr_un address;
 	char lock_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };

@@ -65,6 +65,8 @@ lib_libflowipc_la_SOURCES = \
 	lib/private.c \
 	lib/probes.c \
 	lib/probes.h \
+	lib/process.c \
+	lib/process.h \
 	lib/publication.c \
 	lib/receive.c \
 	lib/region.c \

@@ -139,6 +139,8 @@ static int message_from_region(struct flowipc_channel *channel,
 		err = size_check(sender, length);
 	if (err)
 		return err;
+	if (!flowipc__mapping_is_ours(&region->mapping))
+		return flowipc__process_refuse();
 	if (__builtin_add_overflow(offset, length, &end) ||
 	    end > region->mapping.size)
 		return flowipc__fail(

@@ -14,6 +14,7 @@
 #include "channel.h"
 #include "clock.h"
 #include "error.h"
+#include "process.h"
 #include "session.h"
 
 /* The order of the descriptors in an open; then those of the doorbell. */
@@ -48,11 +49,13 @@ static int offer_violation(struct flowipc_session *session, const char *what)
 	return err;
 }
 
-static void offer_say_no(int answer, int error)
+static void offer_say_no(const struct flowipc_session *session, int answer,
+			 int error)
 {
 	struct control packet = {.kind = CONTROL_REFUSE, .error = error};
 
-	flowipc__control_send(answer, &packet, NULL, NULL, 0);
+	if (flowipc__process_is(session->process))
+		flowipc__control_send(answer, &packet, NULL, NULL, 0);
 }
 
 static int offer_create(struct flowipc_session *session,
@@ -64,7 +67,7 @@ static int offer_create(struct flowipc_session *session,
 	struct flowipc_offer *new = malloc(sizeof(*new) + metadata->size);
 
 	if (!new) {
-		offer_say_no(fds[OFFER_ANSWER], ENOMEM);
+		offer_say_no(session, fds[OFFER_ANSWER], ENOMEM);
 		flowipc__close_all(fds, count);
 		return flowipc__fail(-ENOMEM, "out of memory");
 	}
@@ -291,7 +294,10 @@ int flowipc_offer_accept(struct flowipc_offer *offer,
 	struct flowipc_channel *new = NULL;
 	int err;
 
-	err = flowipc__channel_options_read(&known, opts);
+	if (flowipc__process_is(session->process))
+		err = flowipc__channel_options_read(&known, opts);
+	else
+		err = flowipc__process_refuse();
 	if (!err && known.metadata_size)
 		err = flowipc__fail(
 			-EINVAL,
@@ -301,7 +307,7 @@ int flowipc_offer_accept(struct flowipc_offer *offer,
 	if (!err)
 		err = offer_join(offer, new);
 	if (err) {
-		offer_say_no(offer->fds[OFFER_ANSWER], -err);
+		offer_say_no(session, offer->fds[OFFER_ANSWER], -err);
 		if (err == -EPROTO)
 			flowipc__session_fail(session, FLOWIPC_END_PROTOCOL,
 					      err);
@@ -323,7 +329,7 @@ void flowipc_offer_refuse(struct flowipc_offer *offer)
 	if (!offer)
 		return;
 	session = offer->session;
-	offer_say_no(offer->fds[OFFER_ANSWER], 0);
+	offer_say_no(session, offer->fds[OFFER_ANSWER], 0);
 	flowipc__offer_free(offer);
 	flowipc__session_put(session);
 }

@@ -36,7 +36,7 @@ void flowipc__opening_close(struct opening *opening, bool cancel)
 
 	if (opening->socket < 0)
 		return;
-	if (cancel && opening->channel->session->process == getpid())
+	if (cancel && flowipc__process_is(opening->channel->process))
 		flowipc__control_send(opening->socket, &packet, NULL, NULL, 0);
 	close(opening->socket);
 	opening->socket = -1;

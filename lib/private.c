@@ -40,6 +40,8 @@ int flowipc_message_make_private(struct flowipc_message *message)
 			"only a received message can be made private");
 	if (flowipc_message_is_private(message))
 		return 0;
+	if (!flowipc__channel_is_ours(message->channel))
+		return flowipc__process_refuse();
 	/* Each is in memory that is mapped, so this cannot overflow. */
 	for (piece = message; piece; piece = piece->rest)
 		bytes += copy_bytes(piece);

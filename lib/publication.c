@@ -395,6 +395,8 @@ int flowipc_publication_new(struct flowipc_topic *topic, uint64_t size,
 	struct finding finding = {.topic = topic, .bytes = size};
 	int err;
 
+	if (!flowipc__topic_is_ours(topic))
+		return flowipc__process_refuse();
 	if (size > topic->chunks.max)
 		return flowipc__fail(
 			-EMSGSIZE,

@@ -132,6 +132,8 @@ bool flowipc_channel_was_shut_down(struct flowipc_channel *channel)
 {
 	bool ended;
 
+	if (!flowipc__channel_is_ours(channel))
+		return false;
 	flowipc__receiver_enter(channel);
 	messages_skip(channel);
 	ended = !flowipc__channel_error(channel) && stream_ended(channel) > 0 &&
@@ -160,6 +162,9 @@ void flowipc__message_give_back(struct flowipc_message *message)
 	struct receiver *receiver = &channel->receiver;
 	uint64_t released = receiver->released;
 
+	/* A forked child has nothing to give back. */
+	if (!flowipc__channel_is_ours(channel))
+		return;
 	for (; message; message = message->rest) {
 		if (message->kind == SLOT_INLINE)
 			continue;
@@ -394,6 +399,8 @@ static int messages_receive(struct flowipc_channel *channel,
 	uint64_t published;
 	int taken = 0, err;
 
+	if (!flowipc__channel_is_ours(channel))
+		return flowipc__process_refuse();
 	while (receiver->kept && (size_t)taken < count) {
 		messages[taken++] = receiver->kept;
 		receiver->kept = receiver->kept->next;

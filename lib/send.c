@@ -384,6 +384,8 @@ int flowipc_message_send_batch(struct flowipc_message *const *messages,
 	if (err || !count)
 		return err;
 	channel = messages[0]->channel;
+	if (!flowipc__channel_is_ours(channel))
+		return flowipc__process_refuse();
 	sender = &channel->sender;
 	flowipc__sender_enter(channel);
 	sender->batches++;

@@ -16,6 +16,7 @@
 #include "guest.h"
 #include "listener.h"
 #include "options.h"
+#include "process.h"
 #include "session.h"
 
 struct flowipc_server {
@@ -115,6 +116,9 @@ int flowipc_accept(struct flowipc_server *server, int timeout_ms,
 	struct epoll_event event;
 	int budget, err;
 
+	/* Who has knocked is heard by one process only. */
+	if (!flowipc__process_is(server->listener.process))
+		return flowipc__process_refuse();
 	for (;;) {
 		flowipc__guests_expire(lobby);
 		budget = 2 * FLOWIPC__GUESTS_MAX;

@@ -11,6 +11,7 @@
 #include "channel.h"
 #include "error.h"
 #include "options.h"
+#include "process.h"
 #include "session.h"
 
 int flowipc__session_create(int control, int courier,
@@ -27,7 +28,7 @@ int flowipc__session_create(int control, int courier,
 		return flowipc__fail(-ENOMEM, "out of memory");
 	}
 	atomic_init(&new->refs, 1);
-	new->process = getpid();
+	new->process = flowipc__process();
 	new->control = control;
 	flowipc__packet_reserve(control);
 	new->backend = backend;
@@ -48,7 +49,7 @@ void flowipc__session_get(struct flowipc_session *session)
 /* A forked child has the descriptors, but nothing to say. */
 static bool session_is_ours(const struct flowipc_session *session)
 {
-	return session->process == getpid();
+	return flowipc__process_is(session->process);
 }
 
 static void session_say_goodbye(struct flowipc_session *session, int error)
@@ -189,6 +190,8 @@ int flowipc__session_error(struct flowipc_session *session)
 {
 	int error = atomic_load(&session->ended);
 
+	if (!session_is_ours(session))
+		return flowipc__process_refuse();
 	/* The words were written before, once and for all. */
 	return error ? flowipc__fail(error, "the session has ended: %s",
 				     session->end.text) :
@@ -213,6 +216,8 @@ int flowipc_session_end(struct flowipc_session *session,
 {
 	struct error_line line;
 
+	if (!session_is_ours(session))
+		return flowipc__process_refuse();
 	pthread_mutex_lock(&session->lock);
 	if (!session->end.reason && control_is_at_end(session)) {
 		flowipc__error_keep(&line);
@@ -236,8 +241,7 @@ int flowipc_session_revoke(struct flowipc_session *session)
 				     "the %s back end cannot revoke memory",
 				     flowipc_backend_name(backend->id));
 	if (!session_is_ours(session))
-		return flowipc__fail(-EINVAL,
-				     "the session is another process's");
+		return flowipc__process_refuse();
 	err = flowipc__courier_revoke(&session->courier);
 	flowipc__fail(-EACCES, "this process has revoked it");
 	flowipc__session_fail(session, FLOWIPC_END_LOCAL, -EACCES);

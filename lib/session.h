@@ -20,7 +20,7 @@
 struct flowipc_session {
 	/* One for the user, one for each channel and each offer. */
 	_Atomic unsigned int refs;
-	pid_t process;
+	uint64_t process;
 	int control;
 	const struct backend *backend;
 	struct flowipc_peer peer;

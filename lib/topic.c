@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "error.h"
 #include "options.h"
@@ -13,11 +12,6 @@
 
 #define HISTORY_MAX	  65536
 #define MAX_BYTES_DEFAULT (64ULL << 20)
-
-static bool topic_is_ours(const struct flowipc_topic *topic)
-{
-	return topic->process == getpid();
-}
 
 int flowipc_topic_create(const struct flowipc_topic_opts *opts,
 			 struct flowipc_topic **topic)
@@ -54,7 +48,7 @@ int flowipc_topic_create(const struct flowipc_topic_opts *opts,
 		return err;
 	}
 	new->backend = backend;
-	new->process = getpid();
+	new->process = flowipc__process();
 	new->history_max = known.history;
 	*topic = new;
 	return 0;
@@ -74,7 +68,7 @@ static void subscriber_let_go(struct subscriber *subscriber)
 {
 	struct flowipc_channel *channel = subscriber->channel;
 	struct sender *sender = &channel->sender;
-	bool ours = topic_is_ours(subscriber->topic), read;
+	bool ours = flowipc__topic_is_ours(subscriber->topic), read;
 	struct flowipc_publication *publication;
 	struct error_line line;
 	uint32_t i;
@@ -284,6 +278,8 @@ int flowipc_publication_send(struct flowipc_publication *publication,
 	struct flowipc_topic *topic = publication->topic;
 	int err;
 
+	if (!flowipc__topic_is_ours(topic))
+		return flowipc__process_refuse();
 	if (!publication->number) {
 		publication->number = ++topic->published;
 		flowipc__history_add(topic, publication);
@@ -341,6 +337,8 @@ int flowipc_topic_subscribe(struct flowipc_topic *topic,
 	struct subscriber *subscriber;
 	int err;
 
+	if (!flowipc__topic_is_ours(topic))
+		return flowipc__process_refuse();
 	if (channel->sender.subscriber)
 		return flowipc__fail(-EINVAL,
 				     "the channel is in a topic already");
@@ -377,6 +375,8 @@ int flowipc_topic_next_end(struct flowipc_topic *topic,
 {
 	struct subscriber *subscriber = topic->subscribers;
 
+	if (!flowipc__topic_is_ours(topic))
+		return flowipc__process_refuse();
 	while (subscriber && !subscriber->ended)
 		subscriber = subscriber->next;
 	if (!subscriber)
@@ -393,6 +393,8 @@ int flowipc_topic_stats(struct flowipc_topic *topic,
 	struct flowipc_topic_stats known = {0};
 	const struct subscriber *subscriber;
 
+	if (!flowipc__topic_is_ours(topic))
+		return flowipc__process_refuse();
 	flowipc__subscribers_reclaim(topic);
 	flowipc__chunks_shrink(&topic->chunks);
 	known.published = topic->published;

@@ -54,7 +54,7 @@ struct subscriber {
 
 struct flowipc_topic {
 	const struct backend *backend;
-	pid_t process;
+	uint64_t process;
 	struct chunks chunks;
 	uint64_t apart_bytes; /* of publications, see there */
 	uint64_t tidied_ticks; /* when memory was last looked after */
@@ -68,6 +68,12 @@ struct flowipc_topic {
 	uint32_t history_first;
 	struct flowipc_publication *history[];
 };
+
+/* Not in a forked child, which has none of its memory. */
+static inline bool flowipc__topic_is_ours(const struct flowipc_topic *topic)
+{
+	return flowipc__process_is(topic->process);
+}
 
 /* topic.c: its channel is of no more use to the topic */
 void flowipc__subscriber_end(struct subscriber *subscriber, int error);

@@ -17,9 +17,9 @@
  * the direction has ended. Readable is a hint, not a promise: the next call may
  * give -EAGAIN once more.
  *
- * A channel is not inherited by a forked child: its memory is not there. As
- * long as such a child has not closed its descriptors, by exec or exit, the
- * peer cannot see that the parent is gone.
+ * A channel does not work in a forked child, which gets -EPERM: its memory is
+ * not there. As long as such a child has not closed its descriptors, by exec or
+ * exit, the peer cannot see that the parent is gone.
  */
 #ifndef FLOWIPC_CHANNEL_H
 #define FLOWIPC_CHANNEL_H

@@ -19,8 +19,10 @@
  *   SA_RESTART and the back end can resume by itself.
  * - On failure an output parameter is left alone.
  * - An options argument may be NULL, which means all defaults.
- * - Objects do not work in a forked child. There, closing or destroying one
- *   frees what the child has of it and leaves the parent's untouched.
+ * - Objects do not work in a forked child: what would use one there gives
+ *   -EPERM, and memory that one owns is not there to be touched. Closing or
+ *   destroying one frees what the child has of it and leaves the parent's
+ *   untouched.
  * - The library starts no thread, installs no signal handler, never prints,
  *   never aborts, and never raises SIGPIPE.
  *
@@ -30,6 +32,7 @@
  *   -ENOMEM       no memory
  *   -EMFILE       too many descriptors in this process
  *   -EDQUOT       a limit of this user would be exceeded (device back end)
+ *   -EPERM        the object is of the process that this one was forked from
  *   -EPIPE        the peer is gone, and all it had sent was received
  *   -EPROTO       the peer broke the protocol; the object is of no more use
  *   -EOPNOTSUPP   the back end cannot do this (see flowipc_features())

@@ -255,8 +255,7 @@ FLOWIPC_API int flowipc_session_end(struct flowipc_session *session,
 /**
  * @brief Take back, at once, the memory that the peer of this session was lent,
  * and end the session.
- * @return 0; -EOPNOTSUPP on the memfd back end, and nothing has happened;
- * -EINVAL in a forked child.
+ * @return 0; -EOPNOTSUPP on the memfd back end, and nothing has happened.
  *
  * When it returns, the peer can read no region that a message of this session
  * was sent from: an access raises SIGBUS there. Other sessions that have the
