@@ -142,7 +142,9 @@ void flowipc_channel_close(struct flowipc_channel *channel)
 		flowipc__sender_end(channel);
 	}
 	channel->closed = true;
-	channel->unread = flowipc__doorbell_is_hung_up(&channel->doorbell);
+	/* It was not the peer who hung up what was cut. */
+	channel->unread = !channel->cut &&
+			  flowipc__doorbell_is_hung_up(&channel->doorbell);
 	flowipc__session_remove(channel->session, channel);
 	/* What was sent before the peer has answered is not taken back. */
 	flowipc__opening_close(&channel->opening, !channel->sender.position);

@@ -146,6 +146,7 @@ struct flowipc_channel {
 	_Atomic int broken;
 	uint64_t process;
 	bool closed;
+	bool cut; /* by us, because the peer was too slow */
 	bool unread; /* closed after the peer: what was sent, nobody receives */
 	_Alignas(FLOWIPC__LINE_PAIR) struct sender sender;
 	_Alignas(FLOWIPC__LINE_PAIR) struct receiver receiver;

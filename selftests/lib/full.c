@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What a sender may do instead of waiting when there is no room: drop the oldest
- * message, or end the channel. Nothing that was received is ever dropped, and
- * both sides count the same.
+ * message. Nothing that was received is ever dropped, and both sides count the
+ * same.
  */
 #include "harness.h"
 
@@ -518,103 +518,20 @@ static void a_peer_in_a_hurry(void **state)
 	link_drop(&link);
 }
 
-static void take_four(struct link *far, void *arg)
-{
-	bool once = *(bool *)arg;
-	struct flowipc_message *message;
-	uint64_t i;
-
-	sync_get(far->sync);
-	for (i = 0; i < 4; i++) {
-		ok(flowipc_message_receive(far->channel, &message,
-					   test_ms(10000)));
-		gives(check_message(message), i);
-		flowipc_message_release(message);
-	}
-	if (once) {
-		gives(flowipc_message_receive(far->channel, &message, -1),
-		      -EPIPE);
-		check(!flowipc_channel_was_shut_down(far->channel));
-	}
-	sync_put(far->sync, 0);
-	sync_get(far->sync);
-}
-
-static void the_slow_one_is_disconnected(void **state)
-{
-	struct flowipc_message *message;
-	struct link link;
-	bool once = true;
-	uint64_t start, i;
-	int waits;
-
-	(void)state;
-	for (waits = 0; waits < 2; waits++) {
-		link_start(&link, FLOWIPC_OPTS(channel, .slots = 4,
-				.when_full = FLOWIPC_FULL_DISCONNECT), NULL,
-			   take_four, &once);
-		for (i = 0; i < 4; i++)
-			ok(send_sized(link.channel, i, size_of(i), 0));
-		start = test_now_ns();
-		gives(send_sized(link.channel, i, 1, 50 * waits),
-		      -ECONNABORTED);
-		test_last_error_has("slow");
-		check(test_now_ns() - start >= 49900000u * (uint64_t)waits);
-		gives(send_sized(link.channel, i, 1, -1), -ECONNABORTED);
-		gives(flowipc_message_receive(link.channel, &message, -1),
-		      -ECONNABORTED);
-		gives(flowipc_channel_shutdown(link.channel), -ECONNABORTED);
-		/* the end wakes the other side, even before a close */
-		sync_put(link.sync, 0);
-		sync_get(link.sync);
-		sync_put(link.sync, 0);
-		link_stop(&link);
-	}
-}
-
-/* Also for want of memory; but not one that is fast enough. */
-static void disconnected_for_memory(void **state)
-{
-	struct link link;
-	bool once = false;
-	uint64_t i;
-
-	(void)state;
-	link_start(&link, FLOWIPC_OPTS(channel, .payload_bytes = 65536,
-			.payload_max_bytes = 65536,
-			.when_full = FLOWIPC_FULL_DISCONNECT), NULL,
-		   take_four, &once);
-	for (i = 0; i < 4; i++)
-		ok(send_sized(link.channel, i, LENT, test_ms(5000)));
-	sync_put(link.sync, 0);
-	sync_get(link.sync);
-	for (; i < 8; i++)
-		ok(send_sized(link.channel, i, LENT, 0));
-	while (i < 100 && !send_sized(link.channel, i, LENT, 0))
-		i++;
-	check(i < 100);
-	gives(send_sized(link.channel, i, 1, 0), -ECONNABORTED);
-	sync_put(link.sync, 0);
-	link_stop(&link);
-}
-
 static void options(void **state)
 {
 	struct flowipc_channel *channel;
 	struct link link;
-	bool once = false;
 	uint64_t i;
 
 	(void)state;
-	link_start(&link, NULL, NULL, take_four, &once);
+	link_start(&link, NULL, NULL, receive_when_told, NULL);
 	gives(flowipc_channel_open(link.session, FLOWIPC_OPTS(channel,
 			.when_full = 3), 0, &channel), -EINVAL);
 	test_last_error_has("when_full");
 	for (i = 0; i < 4; i++)
 		ok(send_sized(link.channel, i, 1, 0));
 	gives(flowipc_channel_dropped(link.channel), 0);
-	sync_put(link.sync, 0);
-	sync_get(link.sync);
 	sync_put(link.sync, 0);
 	link_stop(&link);
 }
@@ -629,8 +546,6 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_stopped_peer),
 	TEST(a_peer_that_lies),
 	TEST(a_peer_in_a_hurry),
-	TEST(the_slow_one_is_disconnected),
-	TEST(disconnected_for_memory),
 	TEST(options),
 };
 

@@ -28,6 +28,7 @@ lib_tests = \
 	selftests/lib/revoked \
 	selftests/lib/flow \
 	selftests/lib/full \
+	selftests/lib/disconnect \
 	selftests/lib/crowd \
 	selftests/lib/ending \
 	selftests/lib/batch \
@@ -166,6 +167,10 @@ selftests_lib_full_SOURCES = selftests/lib/full.c
 selftests_lib_full_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/lib
 selftests_lib_full_CFLAGS = $(lib_tests_cflags)
 selftests_lib_full_LDADD = $(lib_tests_libs)
+
+selftests_lib_disconnect_SOURCES = selftests/lib/disconnect.c
+selftests_lib_disconnect_CFLAGS = $(lib_tests_cflags)
+selftests_lib_disconnect_LDADD = $(lib_tests_libs)
 
 selftests_lib_crowd_SOURCES = selftests/lib/crowd.c
 selftests_lib_crowd_CFLAGS = $(lib_tests_cflags)

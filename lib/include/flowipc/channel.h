@@ -59,9 +59,10 @@ enum flowipc_when_full {
 	 */
 	FLOWIPC_FULL_DROP_OLDEST = 1,
 	/**
-	 * Wait up to the timeout, then end the channel: this call and all
-	 * later ones give -ECONNABORTED. The receiver gets what was sent, then
-	 * -EPIPE, and flowipc_channel_was_shut_down() stays false.
+	 * Wait up to the timeout, then end the channel: this call, others that
+	 * wait in the channel, and all later ones give -ECONNABORTED. The
+	 * receiver gets what was sent, then -EPIPE, and
+	 * flowipc_channel_was_shut_down() stays false.
 	 */
 	FLOWIPC_FULL_DISCONNECT = 2,
 };
