@@ -40,6 +40,7 @@ struct share {
 	uint64_t grant; /* for region_revoke() */
 	uint64_t messages; /* sent from it, to this peer */
 	bool forgotten; /* revoked; only kept to be withdrawn */
+	bool unsaid; /* withdrawn, but the peer had no room to hear it */
 };
 
 /*
@@ -134,8 +135,14 @@ static bool share_withdraw(struct share *share)
 	struct courier *courier = share->courier;
 
 	if (flowipc__packet_send(courier->socket, &parcel, sizeof(parcel), NULL,
-				 0) == -EAGAIN)
+				 0) == -EAGAIN) {
+		if (!share->unsaid)
+			atomic_fetch_add(&courier->unsaid, 1);
+		share->unsaid = true;
 		return false;
+	}
+	if (share->unsaid)
+		atomic_fetch_sub(&courier->unsaid, 1);
 	courier->shares[place(share->number)] = NULL;
 	free(share);
 	return true;
@@ -367,6 +374,22 @@ static int import_create(struct courier *courier, uint32_t number, int fd)
 	return 0;
 }
 
+void flowipc__courier_repeat(struct courier *courier)
+{
+	struct share *share;
+	uint32_t slot;
+
+	if (!atomic_load_explicit(&courier->unsaid, memory_order_relaxed))
+		return;
+	pthread_mutex_lock(&shares_lock);
+	for (slot = 0; slot < FLOWIPC__REGIONS_MAX; slot++) {
+		share = courier->shares[slot];
+		if (share && !share->region && !share_withdraw(share))
+			break;
+	}
+	pthread_mutex_unlock(&shares_lock);
+}
+
 /* Under courier->lock: take in one parcel. -EAGAIN: there is none. */
 static int collect_one(struct courier *courier)
 {
@@ -394,6 +417,7 @@ void flowipc__courier_collect(struct courier *courier)
 	int budget = FLOWIPC__REGIONS_MAX;
 	int err;
 
+	flowipc__courier_repeat(courier);
 	if (!atomic_load_explicit(&courier->import_count, memory_order_relaxed))
 		return;
 	/* Whoever holds the lock is collecting as well. */

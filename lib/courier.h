@@ -31,6 +31,8 @@ struct courier {
 	struct share *shares[FLOWIPC__REGIONS_MAX];
 	uint32_t generation;
 	bool revoked; /* nothing is shared any more */
+	/* Withdrawals for which the peer had no room; read without the lock. */
+	_Atomic unsigned int unsaid;
 
 	/* What the peer shares; how many of them is read without the lock. */
 	pthread_mutex_t lock;
@@ -78,9 +80,11 @@ void flowipc__courier_release(struct courier *courier, struct import *import,
 /* Will nothing be sent from it any more? */
 bool flowipc__courier_is_withdrawn(struct courier *courier,
 				   const struct import *import);
+/* Say what the peer had no room to hear before, as far as it has now. */
+void flowipc__courier_repeat(struct courier *courier);
 /*
- * See what the peer has withdrawn, and unmap it. What it has shared can wait
- * until it is sent from. Never waits.
+ * The same, and see what the peer has withdrawn, and unmap it. What it has
+ * shared can wait until it is sent from. Never waits.
  */
 void flowipc__courier_collect(struct courier *courier);
 

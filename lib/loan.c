@@ -221,6 +221,7 @@ int flowipc__loans_tidy(struct flowipc_channel *channel)
 			shrunk = true;
 		}
 	}
+	flowipc__courier_repeat(channel->courier);
 	/* A peer that sleeps has it mapped until it wakes up. */
 	if (shrunk)
 		flowipc__lane_ring(&sender->lane);

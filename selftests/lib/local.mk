@@ -8,6 +8,7 @@ lib_tests = \
 	selftests/lib/abi \
 	selftests/lib/backend \
 	selftests/lib/region \
+	selftests/lib/withdrawn \
 	selftests/lib/names \
 	selftests/lib/activation \
 	selftests/lib/session \
@@ -141,6 +142,10 @@ selftests_lib_pieces_LDADD = $(lib_tests_libs)
 selftests_lib_private_SOURCES = selftests/lib/private.c
 selftests_lib_private_CFLAGS = $(lib_tests_cflags)
 selftests_lib_private_LDADD = $(lib_tests_libs)
+
+selftests_lib_withdrawn_SOURCES = selftests/lib/withdrawn.c
+selftests_lib_withdrawn_CFLAGS = $(lib_tests_cflags)
+selftests_lib_withdrawn_LDADD = $(lib_tests_libs)
 
 selftests_lib_sealed_SOURCES = selftests/lib/sealed.c
 selftests_lib_sealed_CFLAGS = $(lib_tests_cflags) -I$(top_srcdir)/lib

@@ -369,76 +369,6 @@ static void taken_back(void **state)
 	flowipc_region_destroy(kept);
 }
 
-enum { CHURN = 3000, CHURN_BYTES = 5000 };
-
-static void receive_churn(struct link *far, void *arg)
-{
-	struct flowipc_message *message;
-	uint64_t i;
-
-	(void)arg;
-	sync_get(far->sync);
-	for (i = 0; i < (uint64_t)test_loops(CHURN); i++) {
-		ok(flowipc_message_receive(far->channel, &message,
-					   test_ms(10000)));
-		gives(flowipc_message_type(message), i);
-		pattern_check(flowipc_message_data(message), CHURN_BYTES, i);
-		flowipc_message_release(message);
-	}
-	sync_put(far->sync, 0);
-	sync_get(far->sync);
-	/*
-	 * Those that are gone do not stay mapped until the session ends: once
-	 * their owner has noticed, who looks for a message hears of it.
-	 */
-	gives_one_of(flowipc_message_receive(far->channel, &message, 0),
-		     -EAGAIN, -EPIPE);
-	check_msg(test_count_shared_maps() < test_loops(CHURN) / 2,
-		  "%d regions are still mapped", test_count_shared_maps());
-}
-
-/* Each region is there for one message; more than a session has room for. */
-static void regions_come_and_go(void **state)
-{
-	uint64_t device = test_device_bytes(), i;
-	struct flowipc_message *message;
-	struct flowipc_region *region;
-	struct link link;
-	bool told = false;
-	int err;
-
-	(void)state;
-	link_start(&link, FLOWIPC_OPTS(channel, .slots = 4096), NULL,
-		   receive_churn, NULL);
-	for (i = 0; i < (uint64_t)test_loops(CHURN); i++) {
-		ok(flowipc_region_create(CHURN_BYTES, NULL, &region));
-		pattern_fill(flowipc_region_data(region), CHURN_BYTES, i);
-		ok(flowipc_message_from_region(link.channel, region, 0,
-					       CHURN_BYTES, test_ms(10000),
-					       &message));
-		flowipc_message_set_type(message, i);
-		err = flowipc_message_send(message, told ? test_ms(10000) : 0);
-		if (err) {
-			/* as many as can wait; now the other side begins */
-			gives_one_of(err, -EAGAIN, -EMFILE, -ENOSPC, -EDQUOT);
-			check(!told);
-			told = true;
-			sync_put(link.sync, 0);
-			while (flowipc_message_send(message, test_ms(10000)))
-				check(flowipc_channel_reclaim(link.channel) >=
-				      0);
-		}
-		flowipc_region_destroy(region);
-	}
-	if (!told)
-		sync_put(link.sync, 0);
-	sync_get(link.sync);
-	gives(flowipc_channel_reclaim(link.channel), 0);
-	sync_put(link.sync, 0);
-	link_stop(&link);
-	test_device_bytes_return_to(device);
-}
-
 /* Two channels: on one of them it waits while the other one ends. */
 static void read_after_the_end(int sync, void *arg)
 {
@@ -538,7 +468,6 @@ static const struct CMUnitTest tests[] = {
 	TEST(destroyed_while_lent),
 	TEST(lent_to_one_that_dies),
 	TEST(taken_back),
-	TEST(regions_come_and_go),
 	TEST(sent_before_the_end),
 	TEST(from_many_threads),
 };
