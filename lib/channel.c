@@ -27,6 +27,12 @@ int flowipc__channel_break(struct flowipc_channel *channel, int error)
 	return error;
 }
 
+void flowipc__channel_cut(struct flowipc_channel *channel)
+{
+	atomic_store(&channel->cut, true);
+	channel->doorbell.backend->doorbell_hang_up(&channel->doorbell);
+}
+
 int flowipc__channel_options_read(struct flowipc_channel_opts *known,
 				  const struct flowipc_channel_opts *opts)
 {
@@ -143,7 +149,7 @@ void flowipc_channel_close(struct flowipc_channel *channel)
 	}
 	channel->closed = true;
 	/* It was not the peer who hung up what was cut. */
-	channel->unread = !channel->cut &&
+	channel->unread = !atomic_load(&channel->cut) &&
 			  flowipc__doorbell_is_hung_up(&channel->doorbell);
 	flowipc__session_remove(channel->session, channel);
 	/* What was sent before the peer has answered is not taken back. */

@@ -146,7 +146,7 @@ struct flowipc_channel {
 	_Atomic int broken;
 	uint64_t process;
 	bool closed;
-	bool cut; /* by us, because the peer was too slow */
+	_Atomic bool cut; /* hung up, by us */
 	bool unread; /* closed after the peer: what was sent, nobody receives */
 	_Alignas(FLOWIPC__LINE_PAIR) struct sender sender;
 	_Alignas(FLOWIPC__LINE_PAIR) struct receiver receiver;
@@ -214,6 +214,9 @@ int flowipc__contest_settle(struct flowipc_channel *channel);
 
 /* We send no more, and the peer can see it. */
 void flowipc__sender_end(struct flowipc_channel *channel);
+
+/* Wake whoever waits in it, at both ends, for good. */
+void flowipc__channel_cut(struct flowipc_channel *channel);
 
 /* The peer gets what was sent up to now, and the end. Gives -ECONNABORTED. */
 int flowipc__channel_disconnect(struct flowipc_channel *channel);

@@ -62,13 +62,12 @@ static int slots_ready(void *context)
 int flowipc__channel_disconnect(struct flowipc_channel *channel)
 {
 	atomic_store(&channel->broken, -ECONNABORTED);
-	channel->cut = true;
 	atomic_store_explicit(&channel->mine.span->cut, 1,
 			      memory_order_relaxed);
 	flowipc__sender_end(channel);
 	flowipc__lane_ring(&channel->sender.lane);
 	/* Threads of ours that wait for the peer, are not to wait any more. */
-	channel->doorbell.backend->doorbell_hang_up(&channel->doorbell);
+	flowipc__channel_cut(channel);
 	return flowipc__fail(
 		-ECONNABORTED,
 		"the peer was too slow, the channel is at its end");

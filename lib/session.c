@@ -135,7 +135,7 @@ static void session_break(struct flowipc_session *session, int error)
 	for (channel = session->channels; channel;
 	     channel = channel->next_in_session) {
 		atomic_store(&channel->broken, error);
-		session->backend->doorbell_hang_up(&channel->doorbell);
+		flowipc__channel_cut(channel);
 	}
 }
 

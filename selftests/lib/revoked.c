@@ -74,6 +74,10 @@ static void need_revocation(void)
 	skip();
 }
 
+static const struct flowipc_channel_opts few_bytes = {
+	.sz = sizeof(few_bytes), .payload_max_bytes = BYTES * 3 / 2,
+};
+
 /* From a region, from a chunk behind the first, and alone in one. */
 static void send_all_kinds(struct flowipc_channel *channel,
 			   struct flowipc_region *region)
@@ -119,9 +123,6 @@ static void lose_all(struct link *far, void *arg)
 
 static void takes_everything_back(void **state)
 {
-	struct flowipc_channel_opts opts = {
-		.sz = sizeof(opts), .payload_max_bytes = BYTES * 3 / 2,
-	};
 	struct flowipc_region *region;
 	struct flowipc_session_end end;
 	struct link link;
@@ -129,7 +130,7 @@ static void takes_everything_back(void **state)
 	(void)state;
 	need_revocation();
 	ok(flowipc_region_create(BYTES, NULL, &region));
-	link_start(&link, &opts, NULL, lose_all, NULL);
+	link_start(&link, &few_bytes, NULL, lose_all, NULL);
 	send_all_kinds(link.channel, region);
 	sync_get(link.sync);
 	ok(flowipc_session_revoke(link.session));
@@ -215,6 +216,42 @@ static void from_one_peer_alone(void **state)
 	flowipc_region_destroy(region);
 }
 
+static void find_the_end(struct link *far, void *arg)
+{
+	struct flowipc_message *message;
+	char small[5];
+	int i;
+
+	(void)arg;
+	sync_get(far->sync);
+	for (i = 0; i < 3; i++)
+		gives(flowipc_message_receive(far->channel, &message,
+					      test_ms(5000)), -EACCES);
+	gives(flowipc_receive(far->channel, small, 5, test_ms(5000)), 5);
+	gives(flowipc_message_receive(far->channel, &message, test_ms(5000)),
+	      -EPIPE);
+	gives(end_of(far->session).reason, FLOWIPC_END_REVOKED);
+}
+
+/* Whoever has not yet looked at what is taken back has broken no protocol. */
+static void before_it_was_received(void **state)
+{
+	struct flowipc_region *region;
+	struct link link;
+
+	(void)state;
+	need_revocation();
+	ok(flowipc_region_create(BYTES, NULL, &region));
+	link_start(&link, &few_bytes, NULL, find_the_end, NULL);
+	send_all_kinds(link.channel, region);
+	ok(flowipc_session_revoke(link.session));
+	/* also when the owner is gone */
+	link_close(&link);
+	flowipc_region_destroy(region);
+	sync_put(link.sync, 0);
+	peer_join(&link.peer);
+}
+
 static void wait_for_message(void *arg)
 {
 	struct flowipc_message *message;
@@ -257,6 +294,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(not_on_every_back_end),
 	TEST(takes_everything_back),
 	TEST(from_one_peer_alone),
+	TEST(before_it_was_received),
 	TEST(wakes_who_waits),
 };
 

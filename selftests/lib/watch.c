@@ -88,6 +88,57 @@ static void a_stuck_peer(void **state)
 	}
 }
 
+enum { LARGE = 1 << 20 };
+
+static void get_unstuck(struct link *far, void *arg)
+{
+	struct flowipc_message *message, *held;
+
+	(void)arg;
+	ok(flowipc_message_receive(far->channel, &held, test_ms(5000)));
+	sync_put(far->sync, 0);
+	/* by now the other side is gone */
+	sync_get(far->sync);
+	gives(flowipc_send(far->channel, "a", 1, 0), -EPIPE);
+	ok(flowipc_message_receive(far->channel, &message, test_ms(5000)));
+	gives(flowipc_message_size(message), LARGE);
+	pattern_check(flowipc_message_data(message), LARGE, 5);
+	flowipc_message_release(message);
+	pattern_check(flowipc_message_data(held), LARGE, 4);
+	flowipc_message_release(held);
+	gives(flowipc_message_receive(far->channel, &message, test_ms(5000)),
+	      -EPIPE);
+}
+
+static void send_large(struct flowipc_channel *channel, uint64_t seed)
+{
+	struct flowipc_message *message;
+
+	ok(flowipc_message_new(channel, LARGE, 0, &message));
+	pattern_fill(flowipc_message_buffer(message), LARGE, seed);
+	ok(flowipc_message_send(message, 0));
+}
+
+/* A peer that was given up still gets what was sent before, of any size. */
+static void what_was_sent_before(void **state)
+{
+	struct flowipc_channel_opts opts = *watched(100);
+	struct flowipc_message *message;
+	struct link link;
+
+	(void)state;
+	opts.payload_max_bytes = 65536;
+	link_start(&link, &opts, NULL, get_unstuck, NULL);
+	send_large(link.channel, 4);
+	sync_get(link.sync);
+	send_large(link.channel, 5);
+	gives(flowipc_message_receive(link.channel, &message, -1),
+	      -ECONNABORTED);
+	link_close(&link);
+	sync_put(link.sync, 0);
+	peer_join(&link.peer);
+}
+
 /* Nothing to do, then a little at a time, then nothing again. */
 static void take_it_easy(struct link *far, void *arg)
 {
@@ -164,6 +215,7 @@ static void a_late_acceptor(void **state)
 
 static const struct CMUnitTest tests[] = {
 	TEST(a_stuck_peer),
+	TEST(what_was_sent_before),
 	TEST(a_slow_peer),
 	TEST(a_late_acceptor),
 };
