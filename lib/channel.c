@@ -109,6 +109,7 @@ void flowipc__channel_free(struct flowipc_channel *channel)
 	flowipc__session_remove(channel->session, channel);
 	flowipc__opening_close(&channel->opening, true);
 	flowipc__loans_free(&channel->sender, channel->unread);
+	flowipc__calls_free(&channel->receiver.calls);
 	flowipc__views_free(channel);
 	messages_free(channel->sender.unused);
 	messages_free(channel->receiver.unused);
@@ -126,25 +127,22 @@ void flowipc__channel_free(struct flowipc_channel *channel)
 
 void flowipc__channel_free_if_unused(struct flowipc_channel *channel)
 {
-	if (!channel->sender.held && !channel->receiver.held)
+	if (!channel->sender.held && !channel->receiver.held &&
+	    !channel->receiver.calls.in_flight)
 		flowipc__channel_free(channel);
 }
 
 void flowipc_channel_close(struct flowipc_channel *channel)
 {
-	struct flowipc_message *kept;
-
 	if (!channel)
 		return;
 	if (channel->sender.subscriber)
 		flowipc__subscriber_remove(channel->sender.subscriber);
 	/* A forked child has neither outbox, and nothing to give back. */
 	if (flowipc__channel_is_ours(channel)) {
-		while ((kept = channel->receiver.kept)) {
-			channel->receiver.kept = kept->next;
-			flowipc_message_release(kept);
-		}
 		flowipc__messages_discard(channel);
+		flowipc__pile_discard(channel, &channel->receiver.kept);
+		flowipc__calls_close(channel);
 		flowipc__sender_end(channel);
 	}
 	channel->closed = true;
@@ -257,6 +255,7 @@ int flowipc__channel_create(struct flowipc_session *session,
 	new->receiver.lane.polled = opts->wait_mode != FLOWIPC_WAIT_SPIN;
 	new->sender.when_full = opts->when_full;
 	new->sender.max_message_bytes = opts->max_message_bytes;
+	flowipc__calls_init(&new->receiver.calls);
 	flowipc__session_get(session);
 	flowipc__opening_init(&new->opening, new);
 	for (i = 0; i < 2; i++)

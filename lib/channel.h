@@ -6,6 +6,7 @@
 #include <flowipc/channel.h>
 #include <flowipc/message.h>
 
+#include "call.h"
 #include "chunk.h"
 #include "lane.h"
 #include "opening.h"
@@ -23,15 +24,17 @@ struct subscriber;
 
 struct flowipc_message {
 	struct flowipc_channel *channel;
-	struct flowipc_message *next; /* in a list of unused ones */
+	struct flowipc_message *next; /* in a queue, or of unused ones */
 	struct flowipc_message *rest; /* the next piece of this message */
 	unsigned int further; /* of the first piece: how many there are behind */
 	enum slot_kind kind;
+	enum slot_role role;
 	bool received;
 	uint32_t loan;
 	uint64_t size;
 	uint64_t type;
 	uint64_t correlation;
+	uint64_t call; /* unless it is SLOT_PLAIN */
 	const void *data;
 	struct flowipc_region *region; /* to be sent: the region it is from */
 	uint64_t offset; /* where in region or chunk */
@@ -119,7 +122,9 @@ struct receiver {
 	uint64_t released;
 	struct view views[FLOWIPC__CHUNKS];
 	uint32_t withdrawals; /* of the courier's, that were taken note of */
-	struct flowipc_message *kept; /* received, but did not fit a buffer */
+	struct queue kept; /* not handed out yet, though taken from the ring */
+	uint32_t piled; /* room that these and replies take up, see pile.c */
+	struct calls calls;
 	struct flowipc_message *sealed; /* those that are held, see seal.c */
 	uint64_t missed; /* messages that the peer has dropped */
 	int owed; /* an error behind what the last batch had */
@@ -255,9 +260,55 @@ struct flowipc_message *flowipc__message_get(struct flowipc_channel *channel,
 void flowipc__message_put(struct flowipc_message *message,
 			  struct flowipc_message **unused);
 
+/* receive.c: flowipc_message_receive_batch(), for who has entered */
+int flowipc__messages_receive(struct flowipc_channel *channel,
+			      struct flowipc_message **messages, size_t count,
+			      int timeout_ms);
+
 /* receive.c: the peer gets back what it lent us */
 void flowipc__message_give_back(struct flowipc_message *message);
+/* The same at the end of a received message that our user has not got. */
+void flowipc__message_discard(struct flowipc_message *message);
 void flowipc__messages_discard(struct flowipc_channel *channel);
+
+/*
+ * pile.c: what was taken from the ring before somebody has asked for it. All of
+ * these are for who has entered as a receiver.
+ */
+void flowipc__pile_add(struct flowipc_channel *channel, struct queue *queue,
+		       struct flowipc_message *message);
+/* The message is to be the next one again, so there must be room. */
+void flowipc__pile_put_back(struct flowipc_channel *channel,
+			    struct flowipc_message *message);
+/* NULL: there is none. */
+struct flowipc_message *flowipc__pile_take(struct flowipc_channel *channel,
+					   struct queue *queue);
+void flowipc__pile_discard(struct flowipc_channel *channel,
+			   struct queue *queue);
+bool flowipc__pile_is_full(const struct flowipc_channel *channel);
+/*
+ * A receiver or a caller was not served, though much has come: @err is -ENOBUFS,
+ * the pile is full, or -EBUSY, it was all for others. 0: it may go on; else why
+ * it must not.
+ */
+int flowipc__pile_wait(struct flowipc_channel *channel, int err,
+		       struct patience *patience);
+
+/*
+ * receive.c: take what has arrived, until @call has what it waits for: replies
+ * go to their calls, all else is kept. 0: there is nothing more; -ENOBUFS,
+ * -EBUSY: for flowipc__pile_wait(); what receiving fails with.
+ */
+int flowipc__messages_keep(struct flowipc_channel *channel,
+			   const struct flowipc_call *call);
+
+/*
+ * send.c: flowipc_message_send(), as a request or reply. On failure it is a
+ * plain message again.
+ */
+int flowipc__message_send_as(struct flowipc_message *message,
+			     enum slot_role role, uint64_t call,
+			     struct patience *patience);
 
 /* lend.c: -EAGAIN, -ETIMEDOUT; -EPIPE; errors as of making a region */
 int flowipc__message_lend(struct flowipc_message *message, uint64_t deadline);

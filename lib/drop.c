@@ -131,3 +131,13 @@ uint64_t flowipc_channel_dropped(struct flowipc_channel *channel)
 	flowipc__sender_leave(channel);
 	return dropped;
 }
+
+uint64_t flowipc_channel_missed(struct flowipc_channel *channel)
+{
+	uint64_t missed;
+
+	flowipc__receiver_enter(channel);
+	missed = channel->receiver.missed;
+	flowipc__receiver_leave(channel);
+	return missed;
+}

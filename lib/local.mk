@@ -5,6 +5,7 @@ lib_LTLIBRARIES += lib/libflowipc.la
 flowipcincludedir = $(includedir)/flowipc
 flowipcinclude_HEADERS = \
 	lib/include/flowipc/backend.h \
+	lib/include/flowipc/call.h \
 	lib/include/flowipc/channel.h \
 	lib/include/flowipc/common.h \
 	lib/include/flowipc/flowipc.h \
@@ -19,6 +20,8 @@ lib_libflowipc_la_SOURCES = \
 	lib/backend-memfd.c \
 	lib/backend.c \
 	lib/backend.h \
+	lib/call.c \
+	lib/call.h \
 	lib/channel.c \
 	lib/channel.h \
 	lib/chunk.c \
@@ -27,6 +30,7 @@ lib_libflowipc_la_SOURCES = \
 	lib/connect.c \
 	lib/control.c \
 	lib/control.h \
+	lib/copy.c \
 	lib/courier.c \
 	lib/courier.h \
 	lib/crowd.c \
@@ -59,6 +63,7 @@ lib_libflowipc_la_SOURCES = \
 	lib/packet.h \
 	lib/payload.c \
 	lib/payload.h \
+	lib/pile.c \
 	lib/policy.c \
 	lib/policy.h \
 	lib/pieces.c \

@@ -27,6 +27,8 @@ struct flowipc_message *flowipc__message_get(struct flowipc_channel *channel,
 	}
 	message->type = 0;
 	message->correlation = 0;
+	message->role = SLOT_PLAIN;
+	message->call = 0;
 	message->region = NULL;
 	message->import = NULL;
 	message->chunk = 0;

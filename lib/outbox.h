@@ -51,21 +51,34 @@ enum slot_kind {
 	SLOT_REGION = 3, /* in a region of the courier's, lent */
 };
 
+/* What a message is for, see call.h. */
+enum slot_role {
+	SLOT_PLAIN = 0,
+	SLOT_REQUEST = 1,
+	SLOT_REPLY = 2, /* the last one to its request */
+	SLOT_REPLY_MORE = 3, /* not the last one */
+};
+
 struct slot {
 	_Atomic uint64_t sequence;
 	uint64_t type;
 	uint64_t correlation;
 	uint64_t sent_ns; /* 0 unless the sender is traced */
-	uint16_t kind;
+	uint8_t kind;
+	uint8_t role;
 	uint8_t fds; /* descriptors that go with it, see fds.c */
 	uint8_t further; /* slots behind this one that belong to it, pieces.c */
-	uint32_t loan; /* what to put into the releases */
-	uint64_t size;
+	union {
+		uint32_t length; /* SLOT_INLINE: bytes */
+		uint32_t loan; /* else: what to put into the releases */
+	};
+	uint64_t call; /* unless SLOT_PLAIN: its number with who calls */
 	union {
 		struct {
 			uint32_t region; /* number; none for chunk 0 */
 			uint32_t chunk; /* SLOT_PAYLOAD: its place, chunk.h */
 			uint64_t offset;
+			uint64_t size;
 			uint64_t seal; /* SLOT_REGION: 0, or its seal, seal.c */
 		};
 		unsigned char bytes[FLOWIPC__INLINE_MAX];

@@ -102,30 +102,30 @@ static int stream_ended(struct flowipc_channel *channel)
 	return 1;
 }
 
-/* Is there a message, or will there never be one? */
-static int message_arrived(void *context)
+/* Is there something in the ring, or will there never be? */
+static int ring_look(struct flowipc_channel *channel)
 {
 	int ended;
 
-	messages_skip(context);
-	if (slot_arrived(context))
+	messages_skip(channel);
+	if (slot_arrived(channel))
 		return 1;
-	ended = flowipc__channel_error(context);
+	ended = flowipc__channel_error(channel);
 	if (ended)
 		return ended;
-	flowipc__views_collect(context);
-	ended = stream_ended(context);
+	flowipc__views_collect(channel);
+	ended = stream_ended(channel);
 	return ended > 0 ? -EPIPE : ended;
 }
 
-uint64_t flowipc_channel_missed(struct flowipc_channel *channel)
+/* Is there a message, or will there never be one? */
+static int message_arrived(void *context)
 {
-	uint64_t missed;
+	struct flowipc_channel *channel = context;
 
-	flowipc__receiver_enter(channel);
-	missed = channel->receiver.missed;
-	flowipc__receiver_leave(channel);
-	return missed;
+	if (channel->receiver.kept.first || channel->receiver.owed)
+		return 1;
+	return ring_look(channel);
 }
 
 bool flowipc_channel_was_shut_down(struct flowipc_channel *channel)
@@ -246,9 +246,9 @@ static int slot_take(struct flowipc_message *piece, const struct slot *slot)
 	piece->type = flowipc__peek(slot->type);
 	piece->correlation = flowipc__peek(slot->correlation);
 	piece->kind = flowipc__peek(slot->kind);
-	piece->size = flowipc__peek(slot->size);
 	switch (piece->kind) {
 	case SLOT_INLINE:
+		piece->size = flowipc__peek(slot->length);
 		if (piece->size > FLOWIPC__INLINE_MAX)
 			return protocol_error(
 				channel, "a message that is not in its slot");
@@ -257,6 +257,7 @@ static int slot_take(struct flowipc_message *piece, const struct slot *slot)
 		return 0;
 	case SLOT_PAYLOAD:
 	case SLOT_REGION:
+		piece->size = flowipc__peek(slot->size);
 		piece->loan = flowipc__peek(slot->loan);
 		piece->chunk = flowipc__peek(slot->chunk);
 		piece->offset = flowipc__peek(slot->offset);
@@ -334,7 +335,22 @@ static int pieces_take(struct flowipc_message *message)
 	return err;
 }
 
-/* Take the message that has arrived. */
+static int role_take(struct flowipc_message *message, const struct slot *slot)
+{
+	message->role = flowipc__peek(slot->role);
+	if (__builtin_expect(message->role == SLOT_PLAIN, 1))
+		return 0;
+	message->call = flowipc__peek(slot->call);
+	if (message->role > SLOT_REPLY_MORE)
+		return protocol_error(message->channel,
+				      "a message of unknown role");
+	if (message->role == SLOT_REQUEST && !message->call)
+		return protocol_error(message->channel,
+				      "a request without a number");
+	return 0;
+}
+
+/* Take the message that has arrived. 1; 0: it was a reply, and is delivered. */
 static int message_take(struct flowipc_channel *channel,
 			struct flowipc_message **message)
 {
@@ -348,7 +364,9 @@ static int message_take(struct flowipc_channel *channel,
 	err = pieces_get(channel, &new);
 	if (err)
 		return err;
-	err = pieces_take(new);
+	err = role_take(new, slot);
+	if (!err)
+		err = pieces_take(new);
 	if (!err && fd_count) {
 		err = flowipc__fds_receive(new, fd_count);
 		if (err) {
@@ -361,8 +379,13 @@ static int message_take(struct flowipc_channel *channel,
 		receiver->position += 1 + new->further;
 	if (err) {
 		/* Revoked before we saw it: of no use to us, nor lent. */
-		if (err == -EACCES)
+		if (err == -EACCES) {
 			flowipc__message_give_back(new);
+			if (new->role >= SLOT_REPLY) {
+				flowipc__reply_lose(new, err);
+				err = 0;
+			}
+		}
 		flowipc__message_put(new, &receiver->unused);
 		return err;
 	}
@@ -372,7 +395,86 @@ static int message_take(struct flowipc_channel *channel,
 			       flowipc_message_total(new), sent_ns,
 			       flowipc__now());
 	receiver->held++;
+	if (new->role >= SLOT_REPLY) {
+		flowipc__reply_deliver(new);
+		return 0;
+	}
 	*message = new;
+	return 1;
+}
+
+/* May what has arrived be taken? A reply only if there is room for it. */
+static bool message_has_room(const struct flowipc_channel *channel)
+{
+	return !flowipc__pile_is_full(channel) ||
+	       flowipc__peek(
+		       slot_at(channel, channel->receiver.position)->role) <
+		       SLOT_REPLY;
+}
+
+/*
+ * Take what has arrived: up to @count messages in all, of which there are
+ * *@taken, and a ring full at most, so that the peer cannot keep us here.
+ */
+static int messages_take(struct flowipc_channel *channel,
+			 struct flowipc_message **messages, size_t count,
+			 int *taken)
+{
+	struct receiver *receiver = &channel->receiver;
+	uint64_t published = receiver->position;
+	int err = 0;
+
+	while ((size_t)*taken < count &&
+	       receiver->position - published <=
+		       receiver->lane.theirs.slot_mask &&
+	       message_claim(channel)) {
+		err = message_has_room(channel) ?
+			      message_take(channel, &messages[*taken]) :
+			      -ENOBUFS;
+		if (err < 0)
+			break;
+		*taken += err;
+	}
+	if (receiver->position != published)
+		slots_consumed(channel);
+	return err < 0 ? err : 0;
+}
+
+/* Messages that are taken at a time by who does not want them. */
+#define KEEP_BATCH 8
+
+/* So many messages for others at a time, and then a look at the clock. */
+#define FLOOD 4096
+
+int flowipc__messages_keep(struct flowipc_channel *channel,
+			   const struct flowipc_call *call)
+{
+	struct receiver *receiver = &channel->receiver;
+	struct flowipc_message *messages[KEEP_BATCH];
+	uint64_t start = receiver->position;
+	int err, taken, i;
+
+	while (!flowipc__call_is_served(call)) {
+		err = ring_look(channel);
+		if (err <= 0)
+			return err;
+		if (flowipc__pile_is_full(channel))
+			return -ENOBUFS;
+		if (receiver->position - start >= FLOOD)
+			return -EBUSY;
+		taken = 0;
+		err = messages_take(channel, messages, KEEP_BATCH, &taken);
+		for (i = 0; i < taken; i++)
+			flowipc__pile_add(channel, &receiver->kept,
+					  messages[i]);
+		/* It was a message, so it is for a receiver to be told. */
+		if (err == -EACCES) {
+			receiver->owed = err;
+			flowipc__crowd_call(receiver->lane.crowd);
+		} else if (err) {
+			return err;
+		}
+	}
 	return 0;
 }
 
@@ -390,38 +492,44 @@ static int message_wait(struct flowipc_channel *channel,
 	return err < 0 ? err : 0;
 }
 
-static int messages_receive(struct flowipc_channel *channel,
-			    struct flowipc_message **messages, size_t count,
-			    int timeout_ms)
+int flowipc__messages_receive(struct flowipc_channel *channel,
+			      struct flowipc_message **messages, size_t count,
+			      int timeout_ms)
 {
 	struct receiver *receiver = &channel->receiver;
 	struct patience patience = {.timeout_ms = timeout_ms};
-	uint64_t published;
+	uint64_t start = receiver->position;
 	int taken = 0, err;
 
 	if (!flowipc__channel_is_ours(channel))
 		return flowipc__process_refuse();
-	while (receiver->kept && (size_t)taken < count) {
-		messages[taken++] = receiver->kept;
-		receiver->kept = receiver->kept->next;
-	}
-	err = receiver->owed;
-	receiver->owed = 0;
-	if (!err)
-		err = flowipc__channel_error(channel);
 	do {
-		if (!err && !taken)
-			err = message_wait(channel, &patience);
-		published = receiver->position;
-		while (!err && (size_t)taken < count &&
-		       message_claim(channel)) {
-			err = message_take(channel, &messages[taken]);
+		err = 0;
+		if (!receiver->kept.first) {
+			err = flowipc__channel_error(channel);
 			if (!err)
-				taken++;
+				err = message_wait(channel, &patience);
 		}
-		if (receiver->position != published)
-			slots_consumed(channel);
-		/* What had arrived may have been dropped before it was taken. */
+		while (receiver->kept.first && (size_t)taken < count)
+			messages[taken++] =
+				flowipc__pile_take(channel, &receiver->kept);
+		if (!err) {
+			err = receiver->owed;
+			receiver->owed = 0;
+		}
+		if (!err)
+			err = messages_take(channel, messages, count, &taken);
+		/*
+		 * What had arrived may have been dropped before it was taken,
+		 * or have been replies.
+		 */
+		if (!err && !taken && receiver->position - start >= FLOOD &&
+		    slot_arrived(channel)) {
+			start = receiver->position;
+			err = -EBUSY;
+		}
+		if (!taken && (err == -ENOBUFS || err == -EBUSY))
+			err = flowipc__pile_wait(channel, err, &patience);
 	} while (!err && !taken);
 	if (!taken)
 		return err;
@@ -442,7 +550,7 @@ int flowipc_message_receive_batch(struct flowipc_channel *channel,
 	if (!count)
 		return 0;
 	flowipc__receiver_enter(channel);
-	got = messages_receive(channel, messages, count, timeout_ms);
+	got = flowipc__messages_receive(channel, messages, count, timeout_ms);
 	flowipc__receiver_leave(channel);
 	return got;
 }
@@ -454,6 +562,15 @@ int flowipc_message_receive(struct flowipc_channel *channel,
 		flowipc_message_receive_batch(channel, message, 1, timeout_ms);
 
 	return got < 0 ? got : 0;
+}
+
+void flowipc__message_discard(struct flowipc_message *message)
+{
+	struct receiver *receiver = &message->channel->receiver;
+
+	flowipc__message_give_back(message);
+	receiver->held--;
+	flowipc__message_put(message, &receiver->unused);
 }
 
 /* Nobody will read what has arrived: give it back, as if it had been read. */
@@ -469,44 +586,8 @@ void flowipc__messages_discard(struct flowipc_channel *channel)
 		err = message_take(channel, &message);
 		if (err == -ENOMEM)
 			return;
-		if (err)
-			continue;
-		flowipc__message_give_back(message);
-		receiver->held--;
-		flowipc__message_put(message, &receiver->unused);
+		if (err > 0)
+			flowipc__message_discard(message);
 	}
 	slots_consumed(channel);
-}
-
-ssize_t flowipc_receive(struct flowipc_channel *channel, void *buffer,
-			uint64_t capacity, int timeout_ms)
-{
-	struct flowipc_message *message, *piece;
-	unsigned char *to = buffer;
-	uint64_t total;
-	int err;
-
-	err = flowipc_message_receive(channel, &message, timeout_ms);
-	if (err)
-		return err;
-	total = flowipc_message_total(message);
-	if (total > capacity) {
-		flowipc__receiver_enter(channel);
-		message->next = channel->receiver.kept;
-		channel->receiver.kept = message;
-		flowipc__receiver_leave(channel);
-		return flowipc__fail(
-			-EMSGSIZE,
-			"the message has %llu bytes, the buffer %llu",
-			(unsigned long long)total,
-			(unsigned long long)capacity);
-	}
-	for (piece = message; piece; piece = piece->rest) {
-		if (!piece->size)
-			continue;
-		memcpy(to, piece->data, (size_t)piece->size);
-		to += piece->size;
-	}
-	flowipc_message_release(message);
-	return (ssize_t)total;
 }

@@ -127,13 +127,16 @@ static void slot_publish(struct flowipc_channel *channel,
 	slot->type = piece->type;
 	slot->correlation = piece->correlation;
 	slot->sent_ns = sent_ns;
-	slot->kind = (uint16_t)piece->kind;
+	slot->kind = (uint8_t)piece->kind;
+	slot->role = (uint8_t)piece->role;
 	slot->fds = (uint8_t)piece->fd_count;
 	slot->further = (uint8_t)piece->further;
-	slot->size = piece->size;
+	slot->call = piece->call;
 	if (piece->kind == SLOT_INLINE) {
+		slot->length = (uint32_t)piece->size;
 		memcpy(slot->bytes, piece->bytes, piece->size);
 	} else {
+		slot->size = piece->size;
 		slot->loan = piece->loan;
 		slot->region = piece->number;
 		slot->chunk = channel->sender.loans[piece->loan].piece.chunk;
@@ -159,7 +162,8 @@ static void message_publish(struct flowipc_channel *channel,
 		slot_publish(channel, piece, ++position, 0);
 	slot_publish(channel, message, sender->position, sent_ns);
 	sender->position = position + 1;
-	if (!sender_is_quiet(sender))
+	/* Somebody waits for the answer, or for this one. */
+	if (!sender_is_quiet(sender) || message->role != SLOT_PLAIN)
 		flowipc__lane_ring(&sender->lane);
 	if (traced)
 		FLOWIPC__PROBE(send, sender->lane.stream, sender->lane.label,
@@ -341,18 +345,42 @@ static int refuse_received(void)
 	return flowipc__fail(-EINVAL, "a received message cannot be sent on");
 }
 
-int flowipc_message_send(struct flowipc_message *message, int timeout_ms)
+/* A request or a reply that is dropped would be waited for in vain. */
+static int dropping_check(const struct sender *sender)
+{
+	if (!flowipc__sender_drops(sender) && !sender->lane.theirs.drops)
+		return 0;
+	return flowipc__fail(
+		-EOPNOTSUPP,
+		"no calls in a channel that drops messages (FLOWIPC_FULL_DROP_OLDEST)");
+}
+
+int flowipc__message_send_as(struct flowipc_message *message,
+			     enum slot_role role, uint64_t call,
+			     struct patience *patience)
 {
 	struct flowipc_channel *channel = message->channel;
-	struct patience patience = {.timeout_ms = timeout_ms};
 	int err;
 
 	if (message->received)
 		return refuse_received();
+	message->role = role;
+	message->call = call;
 	flowipc__sender_enter(channel);
-	err = message_send(message, &patience);
+	err = role == SLOT_PLAIN ? 0 : dropping_check(&channel->sender);
+	if (!err)
+		err = message_send(message, patience);
+	if (err)
+		message->role = SLOT_PLAIN;
 	flowipc__sender_leave(channel);
 	return err;
+}
+
+int flowipc_message_send(struct flowipc_message *message, int timeout_ms)
+{
+	struct patience patience = {.timeout_ms = timeout_ms};
+
+	return flowipc__message_send_as(message, SLOT_PLAIN, 0, &patience);
 }
 
 static int batch_check(struct flowipc_message *const *messages, size_t count)
@@ -419,22 +447,5 @@ int flowipc_channel_flush(struct flowipc_channel *channel)
 	if (!err)
 		flowipc__lane_ring(&channel->sender.lane);
 	flowipc__sender_leave(channel);
-	return err;
-}
-
-int flowipc_send(struct flowipc_channel *channel, const void *data,
-		 uint64_t size, int timeout_ms)
-{
-	struct flowipc_message *message;
-	int err;
-
-	err = flowipc_message_new(channel, size, timeout_ms, &message);
-	if (err)
-		return err;
-	if (size)
-		memcpy((void *)message->data, data, size);
-	err = flowipc_message_send(message, timeout_ms);
-	if (err)
-		flowipc_message_release(message);
 	return err;
 }

@@ -2,6 +2,7 @@
 
 man3_pages = \
 	man/flowipc_backend.3 \
+	man/flowipc_call.3 \
 	man/flowipc_channel.3 \
 	man/flowipc_common.3 \
 	man/flowipc_message.3 \

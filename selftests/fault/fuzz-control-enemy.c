@@ -155,10 +155,14 @@ void forge_step(struct input *input, struct enemy *enemy)
 	struct slot *slot = &enemy->outbox.slots[enemy->position++ %
 						 OUTBOX_SLOTS];
 
-	slot->kind = (uint16_t)take(input, 1);
-	slot->fds = (uint16_t)take(input, 1);
+	slot->kind = (uint8_t)take(input, 1);
+	slot->role = (uint8_t)take(input, 1);
+	slot->call = take(input, 1);
+	slot->fds = (uint8_t)take(input, 1);
 	slot->loan = (uint32_t)take(input, 2);
 	slot->size = take(input, 2);
+	if (slot->kind == SLOT_INLINE)
+		slot->length = (uint32_t)slot->size;
 	slot->region = (uint32_t)take(input, 2);
 	slot->chunk = (uint32_t)take(input, 1);
 	slot->offset = take(input, 2);

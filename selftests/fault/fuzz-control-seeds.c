@@ -60,6 +60,8 @@ static void put_message(struct seed *seed, enum slot_kind kind, uint64_t size,
 {
 	put(seed, STEP_FORGE, 1);
 	put(seed, kind, 1);
+	put(seed, SLOT_PLAIN, 1);
+	put(seed, 0, 1);
 	put(seed, fds, 1);
 	put(seed, 0, 2);
 	put(seed, size, 2);

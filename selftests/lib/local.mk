@@ -31,6 +31,9 @@ lib_tests = \
 	selftests/lib/full \
 	selftests/lib/disconnect \
 	selftests/lib/crowd \
+	selftests/lib/call \
+	selftests/lib/replies \
+	selftests/lib/unanswered \
 	selftests/lib/ending \
 	selftests/lib/batch \
 	selftests/lib/topic \
@@ -180,6 +183,23 @@ selftests_lib_disconnect_LDADD = $(lib_tests_libs)
 selftests_lib_crowd_SOURCES = selftests/lib/crowd.c
 selftests_lib_crowd_CFLAGS = $(lib_tests_cflags)
 selftests_lib_crowd_LDADD = $(lib_tests_libs)
+
+selftests_lib_call_SOURCES = selftests/lib/call.c
+selftests_lib_call_CFLAGS = $(lib_tests_cflags)
+selftests_lib_call_LDADD = $(lib_tests_libs)
+
+selftests_lib_replies_SOURCES = \
+	selftests/lib/replies.c \
+	selftests/lib/calls.h
+selftests_lib_replies_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/lib
+selftests_lib_replies_CFLAGS = $(lib_tests_cflags)
+selftests_lib_replies_LDADD = $(lib_tests_libs)
+
+selftests_lib_unanswered_SOURCES = \
+	selftests/lib/unanswered.c \
+	selftests/lib/calls.h
+selftests_lib_unanswered_CFLAGS = $(lib_tests_cflags)
+selftests_lib_unanswered_LDADD = $(lib_tests_libs)
 
 selftests_lib_topic_SOURCES = \
 	selftests/lib/topic.c \

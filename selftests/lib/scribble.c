@@ -17,13 +17,14 @@
 struct progress *progress;
 
 /* Enough for every field, and every complaint. */
-#define WORDS_FOR_ALL 500000
+#define WORDS_FOR_ALL 700000
 
 struct victim {
 	struct flowipc_channel *channel;
 	struct flowipc_region *region;
 	uint64_t random;
 	struct flowipc_message *held[8];
+	struct flowipc_call *calls[4];
 	/* What may be read and not written, as of the last look. */
 	struct map maps[64];
 	int map_count;
@@ -64,10 +65,22 @@ static uint64_t sum(const void *data, uint64_t size)
 	return total;
 }
 
+/* Look at a message, and keep it for a while. */
+static void hold(struct victim *victim, struct flowipc_message *message, int i)
+{
+	uint64_t size = flowipc_message_size(message);
+
+	if (size > FLOWIPC__INLINE_MAX)
+		check_place(victim, flowipc_message_data(message), size);
+	sum(flowipc_message_data(message), size);
+	progress->messages++;
+	flowipc_message_release(victim->held[i % 8]);
+	victim->held[i % 8] = message;
+}
+
 static int receive_some(struct victim *victim, int timeout)
 {
 	struct flowipc_message *message;
-	uint64_t size;
 	int i, err;
 
 	for (i = 0; i < 64; i++) {
@@ -75,16 +88,37 @@ static int receive_some(struct victim *victim, int timeout)
 					      timeout);
 		if (err)
 			return i ? 0 : err;
-		size = flowipc_message_size(message);
-		if (size > FLOWIPC__INLINE_MAX)
-			check_place(victim, flowipc_message_data(message),
-				    size);
-		sum(flowipc_message_data(message), size);
-		progress->messages++;
-		flowipc_message_release(victim->held[i % 8]);
-		victim->held[i % 8] = message;
+		hold(victim, message, i);
 	}
 	return 0;
+}
+
+/* Start a call, or wait for it, or end it; or reply to what was received. */
+static int call_or_reply(struct victim *victim, int timeout)
+{
+	int i = (int)test_random_below(&victim->random, 4), err;
+	struct flowipc_call **call = &victim->calls[i];
+	struct flowipc_message *message;
+	uint64_t request = victim->held[i] ?
+			   flowipc_message_request(victim->held[i]) : 0;
+
+	if (*call && test_random_below(&victim->random, 8)) {
+		err = flowipc_call_wait(*call, timeout, &message);
+		if (!err)
+			hold(victim, message, i);
+		return err == -ENODATA || err == -ENOBUFS || err == -EINTR ?
+			0 : err;
+	}
+	flowipc_call_end(*call);
+	*call = NULL;
+	err = flowipc_message_new(victim->channel, 50, timeout, &message);
+	if (err)
+		return err;
+	err = request ? flowipc_reply(message, request, request % 2, timeout) :
+			flowipc_call_start(message, NULL, timeout, call);
+	if (err)
+		flowipc_message_release(message);
+	return err == -EOPNOTSUPP ? 0 : err;
 }
 
 static int send_from_region(struct victim *victim, int timeout)
@@ -108,11 +142,15 @@ static int act(struct victim *victim, int timeout)
 	static char bytes[20000];
 	int err;
 
-	switch (test_random_below(&victim->random, 8)) {
+	switch (test_random_below(&victim->random, 10)) {
 	case 0:
 	case 1:
 	case 2:
-		return receive_some(victim, timeout);
+		err = receive_some(victim, timeout);
+		return err == -ENOBUFS || err == -EINTR ? 0 : err;
+	case 8:
+	case 9:
+		return call_or_reply(victim, timeout);
 	case 3:
 	case 4:
 		return flowipc_send(victim->channel, bytes,
@@ -123,7 +161,8 @@ static int act(struct victim *victim, int timeout)
 	case 6:
 		err = (int)flowipc_receive(victim->channel, bytes, 50,
 					   timeout);
-		return err == -EMSGSIZE ? 0 : err;
+		return err == -EMSGSIZE || err == -ENOBUFS || err == -EINTR ?
+			0 : err;
 	default:
 		return (int)flowipc_channel_reclaim(victim->channel);
 	}
@@ -177,6 +216,8 @@ static bool suffer(struct victim *victim)
 	}
 	for (i = 0; i < 8; i++)
 		flowipc_message_release(victim->held[i]);
+	for (i = 0; i < 4; i++)
+		flowipc_call_end(victim->calls[i]);
 	return ended;
 }
 
@@ -205,6 +246,7 @@ static int one_session(struct flowipc_server *server, struct victim *victim)
 	if (err)
 		return err;
 	memset(victim->held, 0, sizeof(victim->held));
+	memset(victim->calls, 0, sizeof(victim->calls));
 	victim->map_count = 0;
 	err = flowipc_channel_accept(session, FLOWIPC_OPTS(channel,
 			.wait_mode = test_random_below(&victim->random, 3),
@@ -310,6 +352,8 @@ static void check_reach(void)
 		"geometry",
 		"not of version",
 		"of unknown kind",
+		"of unknown role",
+		"a request without a number",
 		"not in its slot",
 		"not in its region",
 		"sent from region",

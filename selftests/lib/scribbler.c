@@ -281,6 +281,31 @@ static void scribble_all_the_time(struct attacker *attacker)
 		count_word(attacker, (const void *)&(word));	\
 	} while (0)
 
+/* Requests, and replies to calls that are in flight, were, and never will be. */
+static void role_forge(struct attacker *attacker, struct slot *slot,
+		       bool honest)
+{
+	uint64_t *random = &attacker->random;
+
+	PUT(attacker, slot->role,
+	    test_random_below(random, SLOT_REPLY_MORE + 1));
+	PUT(attacker, slot->call, 1 + test_random_below(random, 400));
+	if (honest)
+		return;
+	switch (test_random_below(random, 8)) {
+	case 0:
+		PUT(attacker, slot->role, chosen(attacker, slot->role));
+		break;
+	case 1:
+		PUT(attacker, slot->call, chosen(attacker, slot->call));
+		break;
+	case 2:
+		PUT(attacker, slot->role, SLOT_REQUEST);
+		PUT(attacker, slot->call, 0);
+		break;
+	}
+}
+
 /* One that is what it says, or says a little more than it is. */
 NO_TSAN static void message_forge(struct attacker *attacker, struct slot *slot)
 {
@@ -295,14 +320,15 @@ NO_TSAN static void message_forge(struct attacker *attacker, struct slot *slot)
 	PUT(attacker, slot->loan, test_random_below(random, 5000));
 	PUT(attacker, slot->chunk, 0);
 	PUT(attacker, slot->fds, honest ? 0 : test_random_below(random, 18));
+	role_forge(attacker, slot, honest);
 	slot->further = 0;
 	if (!honest && !test_random_below(random, 4))
 		PUT(attacker, slot->further, test_random_below(random, 70));
 	if (test_random_below(random, 2)) {
 		PUT(attacker, slot->kind, SLOT_INLINE);
-		PUT(attacker, slot->size,
+		PUT(attacker, slot->length,
 		    honest ? test_random_below(random, FLOWIPC__INLINE_MAX + 1) :
-			     chosen(attacker, slot->size));
+			     chosen(attacker, slot->length));
 		return;
 	}
 	size = test_random_below(random, most + 1);

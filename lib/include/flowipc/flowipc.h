@@ -46,6 +46,7 @@
 #include <flowipc/session.h>
 #include <flowipc/channel.h>
 #include <flowipc/message.h>
+#include <flowipc/call.h>
 #include <flowipc/offer.h>
 #include <flowipc/topic.h>
 

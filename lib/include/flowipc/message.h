@@ -134,7 +134,7 @@ FLOWIPC_API uint64_t flowipc_message_type(const struct flowipc_message *message)
 FLOWIPC_API void flowipc_message_set_type(struct flowipc_message *message,
 					  uint64_t type);
 
-/** @brief A number that ties a reply to its request; 0 unless set. */
+/** @brief Another number for the users' own purposes; 0 unless set. */
 FLOWIPC_API uint64_t
 flowipc_message_correlation(const struct flowipc_message *message);
 
