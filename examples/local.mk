@@ -6,6 +6,7 @@ noinst_PROGRAMS += \
 	examples/hello-client \
 	examples/hello-server \
 	examples/pubsub \
+	examples/request-reply \
 	examples/sealed-send
 
 examples_epoll_loop_SOURCES = examples/epoll-loop.c
@@ -19,6 +20,9 @@ examples_hello_server_SOURCES = examples/hello-server.c
 examples_hello_server_LDADD = lib/libflowipc.la
 examples_pubsub_SOURCES = examples/pubsub.c
 examples_pubsub_LDADD = lib/libflowipc.la
+examples_request_reply_SOURCES = examples/request-reply.c
+examples_request_reply_CFLAGS = $(AM_CFLAGS) -pthread
+examples_request_reply_LDADD = lib/libflowipc.la -lpthread
 examples_sealed_send_SOURCES = examples/sealed-send.c
 examples_sealed_send_LDADD = lib/libflowipc.la
 
