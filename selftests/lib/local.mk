@@ -232,7 +232,10 @@ selftests_lib_storm_SOURCES = \
 	selftests/lib/storm.h \
 	selftests/lib/storm-client.c \
 	selftests/lib/storm-flow.c \
-	selftests/lib/storm-server.c
+	selftests/lib/storm-message.c \
+	selftests/lib/storm-publisher.c \
+	selftests/lib/storm-server.c \
+	selftests/lib/storm-subscriber.c
 selftests_lib_storm_CFLAGS = $(lib_tests_cflags)
 selftests_lib_storm_LDADD = $(lib_tests_libs)
 

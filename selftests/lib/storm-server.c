@@ -9,6 +9,7 @@ struct connection {
 	struct flowipc_session *session;
 	struct flow flow;
 	enum direction direction;
+	bool parting; /* the stream is over, the client not gone yet */
 };
 
 static void connection_end(struct connection *connection)
@@ -24,25 +25,63 @@ static int connection_begin(struct connection *connection,
 			    struct flowipc_region *region, uint64_t *random)
 {
 	struct flow *flow = &connection->flow;
+	struct flowipc_offer *offer;
 	struct hello hello;
-	ssize_t got;
+	const void *said;
+	size_t size;
+	int err;
 
-	if (!flow->channel) {
-		got = flowipc_channel_accept(connection->session,
-					     some_options(random), 0,
-					     &flow->channel);
-		if (got)
-			return (int)gives_one_of(got, -EAGAIN, -EPIPE);
-	}
-	got = flowipc_receive(flow->channel, &hello, sizeof(hello), 0);
-	if (got < 0)
-		return (int)gives_one_of(got, -EAGAIN, -EPIPE);
-	gives(got, sizeof(hello));
-	flow->stream = hello.stream;
-	flow->account = &storm->streams[hello.stream % STREAMS];
+	err = flowipc_session_next_offer(connection->session, 0, &offer);
+	if (err)
+		return (int)gives_one_of(err, -EAGAIN, -EPIPE);
+	said = flowipc_offer_metadata(offer, &size);
+	gives(size, sizeof(hello));
+	memcpy(&hello, said, sizeof(hello));
+	ok(flowipc_offer_accept(offer, some_options(random, hello.stream),
+				&flow->channel));
+	flow_begin(flow, hello.stream);
 	flow->region = region;
 	connection->direction = (enum direction)hello.direction;
 	return 0;
+}
+
+/* Until the client has no more, or is gone. */
+static int connection_receive(struct connection *connection)
+{
+	struct flow *flow = &connection->flow;
+	int err = 0, i;
+
+	for (i = 0; !err && i < BURST; i++)
+		err = flow_receive(flow, 0);
+	if (err != -EPIPE)
+		return err;
+	receiver_compare(flow);
+	if (flowipc_channel_was_shut_down(flow->channel)) {
+		gives_one_of(flowipc_send(flow->channel, &flow->position,
+					  sizeof(flow->position), 0), 0,
+			     -EPIPE);
+		ok(flowipc_channel_shutdown(flow->channel));
+	}
+	return err;
+}
+
+/* Until the client wants no more, or is gone. */
+static int connection_send(struct connection *connection)
+{
+	struct flow *flow = &connection->flow;
+	int err, i;
+	char none;
+
+	err = (int)flowipc_receive(flow->channel, &none, sizeof(none), 0);
+	if (gives_one_of(err, -EAGAIN, -EPIPE) == -EAGAIN)
+		err = 0;
+	for (i = 0; !err && i < BURST; i++)
+		err = flow_send(flow, 0);
+	if (err != -EPIPE)
+		return err;
+	sender_compare(flow);
+	ok(flowipc_channel_shutdown(flow->channel));
+	return err;
 }
 
 /* A while of work for one client. */
@@ -50,25 +89,28 @@ static void connection_serve(struct connection *connection,
 			     struct flowipc_region *region, uint64_t *random)
 {
 	struct flow *flow = &connection->flow;
-	int err = 0, i;
+	int err = 0;
 
+	if (connection->parting) {
+		if (has_ended(connection->session,
+			      atomic_load(&flow->account->closing)))
+			connection_end(connection);
+		return;
+	}
 	if (!flow->account)
 		err = connection_begin(connection, region, random);
-	for (i = 0; !err && i < BURST; i++)
+	if (!err)
 		err = connection->direction == TO_SERVER ?
-			flow_receive(flow, 0) : flow_send(flow, 0);
+			connection_receive(connection) :
+			connection_send(connection);
 	if (err != -EPIPE)
 		return;
-	if (flow->account && connection->direction == TO_SERVER)
-		receiver_compare(flow);
-	else if (flow->account)
-		sender_compare(flow);
-	if (flow->account) {
-		compared(connection->direction);
-		check_end(connection->session,
-			  atomic_load(&flow->account->closing));
+	if (!flow->account) {
+		connection_end(connection);
+		return;
 	}
-	connection_end(connection);
+	compared(connection->direction);
+	connection->parting = true;
 }
 
 static void server_admit(struct flowipc_server *server,
@@ -85,25 +127,33 @@ static void server_admit(struct flowipc_server *server,
 }
 
 /* What tells that there is something to do for a client. */
-static int connection_fd(const struct connection *connection)
+static nfds_t connection_poll(const struct connection *connection,
+			      struct pollfd *fds)
 {
-	const struct flow *flow = &connection->flow;
-	int fd;
+	struct flowipc_channel *channel = connection->flow.channel;
+	bool served = channel && !connection->parting;
+	nfds_t count = 0;
 
-	if (!flow->channel)
-		return flowipc_session_fd(connection->session);
-	if (!flow->account || connection->direction == TO_SERVER)
-		return flowipc_channel_fd(flow->channel);
-	fd = flowipc_channel_space_fd(flow->channel);
-	check(fd >= 0);
-	return fd;
+	fds[count++] = (struct pollfd){
+		.fd = served ? flowipc_channel_fd(channel) :
+			       flowipc_session_fd(connection->session),
+		.events = POLLIN,
+	};
+	if (served && connection->direction == FROM_SERVER) {
+		fds[count] = (struct pollfd){
+			.fd = flowipc_channel_space_fd(channel),
+			.events = POLLIN,
+		};
+		check(fds[count++].fd >= 0);
+	}
+	return count;
 }
 
 /* Nothing to do: until a client comes, says something or makes room. */
 static void server_sleep(const struct flowipc_server *server,
 			 const struct connection *connections, int sync)
 {
-	struct pollfd fds[2 + CONNECTIONS] = {
+	struct pollfd fds[2 + 2 * CONNECTIONS] = {
 		{ .fd = flowipc_server_fd(server), .events = POLLIN },
 		{ .fd = sync, .events = POLLIN },
 	};
@@ -112,10 +162,7 @@ static void server_sleep(const struct flowipc_server *server,
 
 	for (i = 0; i < CONNECTIONS; i++)
 		if (connections[i].session)
-			fds[count++] = (struct pollfd){
-				.fd = connection_fd(&connections[i]),
-				.events = POLLIN,
-			};
+			count += connection_poll(&connections[i], fds + count);
 	sys(poll(fds, count, -1));
 }
 
@@ -133,7 +180,7 @@ void server(int sync, void *arg)
 	ok(flowipc_listen("t", NULL, &server));
 	ok(flowipc_region_create(REGION_BYTES, NULL, &region));
 	pattern_fill(flowipc_region_data(region), REGION_BYTES, REGION_SEED);
-	while (!atomic_load(&storm->over[SERVER_ENDS])) {
+	while (!atomic_load(&storm->over[SERVERS_END])) {
 		test_arm_alarm();
 		before = atomic_load(&storm->progress[role]);
 		server_admit(server, connections);
