@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * DOC: dropping the oldest message of a channel, for Spin
+ * DOC: dropping the oldest message of a channel, and pieces, for Spin
  *
- * A sender that never waits for room, but drops what is oldest, and a receiver
- * that takes messages in batches; lib/drop.c, and lib/receive.c, whose names
- * these are. What is checked, over all interleavings, with the death of either
- * at any step:
+ * A sender that has no room and drops what is oldest, or waits, and a receiver
+ * that takes messages in batches. Some messages have two pieces, each in a slot of
+ * its own. Names are those of lib/drop.c, lib/send.c and lib/receive.c. What is
+ * checked, over all interleavings, with the death of either at any step:
  *
- *   - what the receiver takes is whole, and stays so until it has consumed it;
- *   - each message is taken or dropped, and never both: what the sender counts
- *     as dropped, it writes over;
+ *   - what the receiver takes is whole, all pieces of it, and stays so until it
+ *     has consumed it;
+ *   - each piece is taken or dropped, and never both: what the sender counts as
+ *     dropped, it writes over;
  *   - the receiver has missed as many as the sender has dropped;
  *   - nobody waits for ever.
  *
@@ -20,8 +21,9 @@
 #define SLOTS 2
 #endif
 #ifndef MESSAGES
-#define MESSAGES 4
+#define MESSAGES 3
 #endif
+#define PIECES (MESSAGES + 1) /* of all of them together, at most */
 
 /* Memory, by words. */
 
@@ -38,12 +40,19 @@
 
 #define BATCH 2
 
-/* For the assertions. */
+/* What is in a slot: its position, and what it is of a message. */
+#define FIRST_PIECE(position, further) ((position) + 1 + ((further) << 4))
+#define LAST_PIECE(position)	       ((position) + 1 + 32)
+#define POSITION(content)	       (((content) & 15) - 1)
+#define FURTHER(content)	       (((content) >> 4) & 1)
+#define IS_FIRST(content)	       ((content) < 32)
+
+/* For the assertions. Positions are of pieces, as in the library. */
 byte published;
 byte passed; /* the receiver is at this position, and has consumed so far */
 byte missed;
-bit taken[MESSAGES];
-bit dropped[MESSAGES];
+bit taken[PIECES];
+bit dropped[PIECES];
 byte dropped_count;
 
 /* drop.c */
@@ -58,6 +67,18 @@ inline position_dropped(position_)
 	}
 }
 
+inline positions_dropped(end_)
+{
+	d_step {
+		do
+		:: oldest < end_ ->
+			oldest++;
+			position_dropped(oldest - 1)
+		:: else -> break
+		od
+	}
+}
+
 /* flowipc__consumed_look() and flowipc__contest_settle() */
 inline consumed_look()
 {
@@ -69,7 +90,7 @@ inline consumed_look()
 		:: false
 #else
 		:: memory[SKIPPED] == contested ->
-			position_dropped(contested - 1)
+			positions_dropped(contested)
 #endif
 		:: else
 		fi;
@@ -89,11 +110,18 @@ inline consumed_look()
 #define SENDER_FENCE IS_FENCED(SENDER)
 #endif
 
+#ifdef BUG_ONE_PIECE_DROPPED
+#define OLDEST_FURTHER 0
+#else
+#define OLDEST_FURTHER furthers[SLOT(oldest)]
+#endif
+
 inline oldest_drop()
 {
 	if
 	:: contested == 0 ->
-		store(SENDER, FIRST, oldest + 1, 1);
+		first = oldest + 1 + OLDEST_FURTHER;
+		store(SENDER, FIRST, first, 1);
 		SENDER_FENCE;
 		if
 #ifdef BUG_NO_SENDER_LOOK
@@ -101,12 +129,12 @@ inline oldest_drop()
 #else
 		:: memory[TAKING] <= oldest ->
 #endif
-			oldest++;
-			position_dropped(oldest - 1)
+			positions_dropped(first)
 #ifndef BUG_NO_SENDER_LOOK
-		:: else -> contested = oldest + 1
+		:: else -> contested = first
 #endif
-		fi
+		fi;
+		first = 0
 	:: else
 	fi;
 	if
@@ -118,30 +146,75 @@ inline oldest_drop()
 	fi
 }
 
+/* send.c */
+
+#ifdef BUG_ROOM_FOR_ONE_PIECE
+#define ROOM (position - oldest < SLOTS)
+#else
+#define ROOM (position + further - oldest < SLOTS)
+#endif
+
+/* slots_wait(), of a sender that does not drop */
+inline slots_wait()
+{
+	memory[CONSUMED] > oldest || gone[RECEIVER];
+	consumed_look()
+}
+
+inline piece_publish(position_)
+{
+	store(SENDER, CONTENT(position_), LAST_PIECE(position_), 0);
+	store(SENDER, SEQUENCE(position_), position_ + 1, 1)
+}
+
+/* message_publish(): the first piece last, it is what the peer looks for */
+inline message_publish()
+{
+	furthers[SLOT(position)] = further;
+#ifndef BUG_FIRST_PIECE_FIRST
+	if
+	:: further -> piece_publish(position + 1)
+	:: else
+	fi;
+#endif
+	store(SENDER, CONTENT(position), FIRST_PIECE(position, further), 0);
+	d_step {
+		buffers[SENDER].count < DEPTH ->
+		store(SENDER, SEQUENCE(position), position + 1, 1);
+		published = position + 1 + further
+	}
+#ifdef BUG_FIRST_PIECE_FIRST
+	if
+	:: further -> piece_publish(position + 1)
+	:: else
+	fi;
+#endif
+	position = position + 1 + further
+}
+
 active proctype sender()
 {
-	byte position, oldest, contested, seen;
+	byte position, oldest, contested, seen, first;
+	bit further, chosen;
+	bit furthers[SLOTS];
 
 	{
 		do
-		:: position == MESSAGES || gone[RECEIVER] -> break
+		:: position == PIECES || gone[RECEIVER] -> break
 		:: else ->
+			if
+			:: !chosen -> further = 0
+			:: !chosen && position + 2 <= PIECES -> further = 1
+			:: chosen
+			fi;
+			chosen = 1;
 			consumed_look();
 			if
-			:: position - oldest >= SLOTS -> oldest_drop()
+			:: !ROOM -> oldest_drop()
+			:: !ROOM && contested == 0 -> slots_wait()
 			/* There is a slot, but no memory. */
-			:: position - oldest < SLOTS && position > oldest ->
-				oldest_drop()
-			:: position - oldest < SLOTS ->
-				store(SENDER, CONTENT(position), position + 1,
-				      0);
-				d_step {
-					buffers[SENDER].count < DEPTH ->
-					store(SENDER, SEQUENCE(position),
-					      position + 1, 1);
-					position++;
-					published++
-				}
+			:: ROOM && position > oldest -> oldest_drop()
+			:: ROOM -> message_publish(); chosen = 0
 			fi
 		od;
 		passed == published || gone[RECEIVER];
@@ -196,6 +269,16 @@ inline messages_skip()
 #define RECEIVER_FENCE IS_FENCED(RECEIVER)
 #endif
 
+inline piece_take(position_)
+{
+	d_step {
+		assert(!dropped[position_]);
+		taken[position_] = 1
+	}
+	/* It is being copied out of the slot. */
+	assert(POSITION(memory[CONTENT(position_)]) == position_)
+}
+
 /* message_claim() and message_take() */
 inline message_take()
 {
@@ -210,14 +293,21 @@ inline message_take()
 #endif
 	if
 	:: count == 0 ->
-		assert(memory[CONTENT(position)] == position + 1);
-		d_step {
-			assert(!dropped[position]);
-			taken[position] = 1
-		}
-		/* It is being copied out of the slot. */
-		assert(memory[CONTENT(position)] == position + 1);
-		position++;
+		assert(IS_FIRST(memory[CONTENT(position)]));
+		further = FURTHER(memory[CONTENT(position)]);
+		/* pieces_get(): else it is a message without all its pieces */
+		assert(!further || memory[SEQUENCE(position + 1)] ==
+				   position + 2);
+		piece_take(position);
+		position = position + 1 + further;
+#ifdef BUG_PIECE_CONSUMED_BEFORE_READ
+		slots_consumed();
+#endif
+		if
+		:: further -> piece_take(position - 1)
+		:: else
+		fi;
+		further = 0;
 		batch++
 	:: else
 	fi;
@@ -227,6 +317,7 @@ inline message_take()
 active proctype receiver()
 {
 	byte position, count, batch;
+	bit further;
 
 	{
 		do

@@ -9,7 +9,9 @@
  *   - nobody sleeps while what it sleeps for is there, and nobody sleeps for
  *     ever (no state without a next step, except the end);
  *   - a message that was published before its sender closed or was killed is
- *     received.
+ *     received;
+ *   - a receiver whose sender has half-closed the channel learns of it, and has
+ *     all then.
  *
  * There are more messages than slots, so the ring wraps around. The receiver
  * sleeps or polls, as it likes, and now and then a sleep ends for no reason of
@@ -19,6 +21,7 @@
  *
  *   -DREMOTE_FENCE       the sleeper's fence reaches into the other process
  *                        (membarrier) and the sender has none
+ *   -DHALF_CLOSE         the sender may half-close, at any position
  *   -DBUG_...            one mistake: the check must find it
  *
  * selftests/model/run has the list and runs them all.
@@ -33,6 +36,11 @@
 #ifndef TIMEOUTS
 #define TIMEOUTS 1
 #endif
+#ifdef HALF_CLOSE
+#define MOST (MESSAGES - 1) /* the end is another word to be seen */
+#else
+#define MOST MESSAGES
+#endif
 
 /* Memory, by words. */
 
@@ -42,7 +50,8 @@
 #define CONSUMED	   (2 * SLOTS)
 #define MESSAGE_BELL	   (2 * SLOTS + 1)
 #define SPACE_BELL	   (2 * SLOTS + 2)
-#define WORDS		   (2 * SLOTS + 3)
+#define SPAN_END	   (2 * SLOTS + 3)
+#define WORDS		   (2 * SLOTS + 4)
 
 #include "memory.pml"
 
@@ -80,6 +89,7 @@ byte timeouts = TIMEOUTS;
 /* For the assertions. */
 byte published;
 byte received;
+bit ended; /* the receiver knows that it has all */
 
 /* lane_ring(): something was published, wake the peer if it sleeps. */
 inline lane_ring(who, peer_bell, peer_event)
@@ -260,6 +270,16 @@ inline slot_publish()
 #endif
 }
 
+/* flowipc_channel_shutdown(): and there is no other reason to wake up */
+inline channel_shutdown()
+{
+	store(SENDER, SPAN_END, position + 1, 1);
+#ifndef BUG_END_NOT_RUNG
+	lane_ring(SENDER, MESSAGE_BELL, MESSAGE);
+#endif
+	ended || gone[RECEIVER]
+}
+
 active proctype sender()
 {
 	byte position, rung, sleeps, result;
@@ -267,8 +287,11 @@ active proctype sender()
 
 	{
 		do
-		:: position == MESSAGES -> break
-		:: else ->
+		:: position == MOST -> break
+#ifdef HALF_CLOSE
+		:: channel_shutdown(); break
+#endif
+		:: position < MOST ->
 			if
 			:: SLOT_READY -> slot_publish()
 			:: else ->
@@ -284,7 +307,7 @@ active proctype sender()
 		/* Close at once, or see everything arrive. */
 		if
 		:: true
-		:: true -> received == MESSAGES || gone[RECEIVER]
+		:: true -> received == MOST || gone[RECEIVER]
 		fi
 	} unless { killed == SENDER };
 	IS_FENCED(SENDER);
@@ -294,6 +317,18 @@ active proctype sender()
 /* receive.c */
 
 #define SLOT_ARRIVED (memory[SEQUENCE(position)] == SEQUENCE_OF(position))
+
+/* stream_ended() */
+#ifndef HALF_CLOSE
+#define STREAM_ENDED false
+#elif defined(BUG_END_NOT_COUNTED)
+#define STREAM_ENDED (memory[SPAN_END] != 0)
+#else
+#define STREAM_ENDED \
+	(memory[SPAN_END] != 0 && memory[SPAN_END] - 1 <= position)
+#endif
+
+#define MESSAGE_ARRIVED (SLOT_ARRIVED || STREAM_ENDED)
 
 inline slot_take()
 {
@@ -342,12 +377,17 @@ active proctype receiver()
 			:: SLOT_ARRIVED ->
 				lane_awake(RECEIVER, MESSAGE_BELL);
 				result = THERE
+			/* It is a second look: there may be a message by now. */
 			:: else ->
 				if
+				:: STREAM_ENDED -> ended = 1; break
+				:: else
+				fi;
+				if
 				:: lane_sleep(RECEIVER, MESSAGE_BELL, MESSAGE,
-					      SLOT_ARRIVED)
+					      MESSAGE_ARRIVED)
 				:: lane_would_wait(RECEIVER, MESSAGE_BELL,
-						   MESSAGE, SLOT_ARRIVED);
+						   MESSAGE, MESSAGE_ARRIVED);
 					if
 					:: result == NOTHING ->
 						/* poll() */
@@ -357,12 +397,13 @@ active proctype receiver()
 				fi
 			fi;
 			if
-			:: result == THERE -> slot_take()
+			:: result == THERE && SLOT_ARRIVED -> slot_take()
+			:: result == THERE && !SLOT_ARRIVED
 			:: result == END -> break
 			:: result == NOTHING
 			fi
 		od;
-		/* All that was published, be the sender closed or killed. */
+		/* All that was published, be the sender quiet, closed or killed. */
 		assert(received == published)
 	} unless { killed == RECEIVER };
 	IS_FENCED(RECEIVER);
