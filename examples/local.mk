@@ -35,6 +35,15 @@ else
 EXTRA_DIST += examples/libuv-loop.c
 endif
 
+if HAVE_LIBURING
+noinst_PROGRAMS += examples/uring-loop
+examples_uring_loop_SOURCES = examples/uring-loop.c
+examples_uring_loop_CFLAGS = $(AM_CFLAGS) $(LIBURING_CFLAGS)
+examples_uring_loop_LDADD = lib/libflowipc.la $(LIBURING_LIBS)
+else
+EXTRA_DIST += examples/uring-loop.c
+endif
+
 filecache_sources = \
 	examples/filecache.c \
 	examples/filecache.h \
