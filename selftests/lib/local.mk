@@ -250,7 +250,9 @@ selftests_lib_hostile_LDADD = $(lib_tests_libs)
 selftests_lib_scribble_SOURCES = \
 	selftests/lib/scribble.c \
 	selftests/lib/scribbler.c \
-	selftests/lib/scribbler.h
+	selftests/lib/scribbler.h \
+	selftests/lib/scribbler-forge.c \
+	selftests/lib/scribbler-private.h
 selftests_lib_scribble_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/lib
 selftests_lib_scribble_CFLAGS = $(lib_tests_cflags)
 selftests_lib_scribble_LDADD = $(lib_tests_libs)

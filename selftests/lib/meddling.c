@@ -21,15 +21,43 @@ static int fine(int64_t result)
 
 static void read_all(struct flowipc_message *message)
 {
-	const volatile unsigned char *data = flowipc_message_data(message);
-	uint64_t size = flowipc_message_size(message), i;
+	const volatile unsigned char *bytes;
+	const void *data;
+	unsigned int i;
+	uint64_t size;
 
-	for (i = 0; i < size; i++)
-		(void)data[i];
+	for (i = 0; i < flowipc_message_piece_count(message); i++) {
+		ok(flowipc_message_piece(message, i, &data, &size));
+		for (bytes = data; size; size--)
+			(void)*bytes++;
+	}
+	for (i = 0; i < flowipc_message_fd_count(message); i += 2)
+		sys(close(flowipc_message_take_fd(message, i)));
 	flowipc_message_release(message);
 }
 
-/* Small, lent, a region of its own, the user's; then what the peer sends. */
+/* Of two pieces, and with two descriptors. */
+static int send_more(struct flowipc_channel *channel, int limit)
+{
+	struct flowipc_message *message, *piece;
+
+	if (fine(flowipc_message_new(channel, 10, limit, &message)))
+		return -1;
+	if (fine(flowipc_message_new(channel, 1000, limit, &piece))) {
+		flowipc_message_release(message);
+		return -1;
+	}
+	ok(flowipc_message_append(message, piece));
+	ok(flowipc_message_attach_fd(message, STDIN_FILENO));
+	ok(flowipc_message_attach_fd(message, STDERR_FILENO));
+	if (fine(flowipc_message_send(message, limit))) {
+		flowipc_message_release(message);
+		return -1;
+	}
+	return 0;
+}
+
+/* Small, lent, larger, in pieces, from a region; then what the peer sends. */
 static int talk(struct flowipc_channel *channel, struct flowipc_region *region,
 		int limit)
 {
@@ -39,7 +67,8 @@ static int talk(struct flowipc_channel *channel, struct flowipc_region *region,
 
 	if (fine(flowipc_send(channel, bytes, 50, limit)) ||
 	    fine(flowipc_send(channel, bytes, 5000, limit)) ||
-	    fine(flowipc_send(channel, bytes, 20000, limit)))
+	    fine(flowipc_send(channel, bytes, 20000, limit)) ||
+	    send_more(channel, limit))
 		return -1;
 	if (fine(flowipc_message_from_region(channel, region, 0, 4096, limit,
 					     &message)))
@@ -50,12 +79,15 @@ static int talk(struct flowipc_channel *channel, struct flowipc_region *region,
 	}
 	/* time for the regions to come through the meddler, too */
 	test_sleep_ms(test_ms(5));
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 5; i++) {
 		if (fine(flowipc_message_receive(channel, &message, limit)))
 			return -1;
 		read_all(message);
 	}
-	return 0;
+	if (fine(flowipc_channel_shutdown(channel)))
+		return -1;
+	return flowipc_message_receive(channel, &message, limit) == -EPIPE &&
+		flowipc_channel_was_shut_down(channel) ? 0 : -1;
 }
 
 /* Short, since many will wait in vain; but not where all should work. */
@@ -70,7 +102,9 @@ static int patience(void)
 static int converse(struct flowipc_session *session, bool opens)
 {
 	const struct flowipc_channel_opts *opts = FLOWIPC_OPTS(channel,
-			.payload_bytes = 16384);
+			.payload_bytes = 16384,
+			.metadata = opens ? "what it is for" : NULL,
+			.metadata_size = opens ? 14 : 0);
 	int limit = patience(), err;
 	struct flowipc_channel *channel;
 	struct flowipc_region *region;
@@ -175,7 +209,7 @@ static void left_alone_it_works(void **state)
 		check(++attempt < 30);
 }
 
-enum { PACKETS = 14 };
+enum { PACKETS = 18 };
 
 /* Every kind of meddling with every packet, as far as time allows. */
 static void meddled_with(enum meddling first, enum meddling end)

@@ -21,6 +21,7 @@ struct progress *progress;
 
 struct victim {
 	struct flowipc_channel *channel;
+	struct flowipc_topic *topic; /* NULL: the peer does not subscribe */
 	struct flowipc_region *region;
 	uint64_t random;
 	struct flowipc_message *held[8];
@@ -65,15 +66,33 @@ static uint64_t sum(const void *data, uint64_t size)
 	return total;
 }
 
+/* All pieces of it, and what came with it. */
+static void look_at(struct victim *victim, struct flowipc_message *message)
+{
+	unsigned int i;
+	const void *data;
+	uint64_t size;
+	int fd;
+
+	for (i = 0; i < flowipc_message_piece_count(message); i++) {
+		ok(flowipc_message_piece(message, i, &data, &size));
+		if (size > FLOWIPC__INLINE_MAX)
+			check_place(victim, data, size);
+		sum(data, size);
+	}
+	for (i = 0; i < flowipc_message_fd_count(message); i += 2) {
+		fd = (int)sys(flowipc_message_take_fd(message, i));
+		sys(close(fd));
+	}
+	progress->messages++;
+	progress->pieces += flowipc_message_piece_count(message) - 1;
+	progress->fds += flowipc_message_fd_count(message);
+}
+
 /* Look at a message, and keep it for a while. */
 static void hold(struct victim *victim, struct flowipc_message *message, int i)
 {
-	uint64_t size = flowipc_message_size(message);
-
-	if (size > FLOWIPC__INLINE_MAX)
-		check_place(victim, flowipc_message_data(message), size);
-	sum(flowipc_message_data(message), size);
-	progress->messages++;
+	look_at(victim, message);
 	flowipc_message_release(victim->held[i % 8]);
 	victim->held[i % 8] = message;
 }
@@ -136,13 +155,53 @@ static int send_from_region(struct victim *victim, int timeout)
 	return err;
 }
 
+/* A publication has no pieces, and goes to whoever subscribes. */
+static int send_pieces_or_publish(struct victim *victim, int timeout)
+{
+	static const char bytes[5000];
+	struct flowipc_message *message, *piece;
+	int err;
+
+	if (victim->topic)
+		return flowipc_publish(victim->topic, bytes,
+				       test_random_below(&victim->random,
+							 sizeof(bytes)),
+				       timeout);
+	err = flowipc_message_new(victim->channel, 3000, timeout, &message);
+	if (err)
+		return err;
+	err = flowipc_message_new(victim->channel, 10, timeout, &piece);
+	if (!err) {
+		ok(flowipc_message_append(message, piece));
+		ok(flowipc_message_attach_fd(message, STDERR_FILENO));
+		err = flowipc_message_send(message, timeout);
+	}
+	if (err)
+		flowipc_message_release(message);
+	return err;
+}
+
+/* What the peer says of itself, and what that comes to. */
+static int ask(struct victim *victim)
+{
+	struct flowipc_channel_memory memory = { .sz = sizeof(memory) };
+	int err = (int)flowipc_channel_reclaim(victim->channel);
+
+	flowipc_channel_was_shut_down(victim->channel);
+	flowipc_channel_missed(victim->channel);
+	flowipc_channel_dropped(victim->channel);
+	return err < 0 ? err : flowipc_channel_memory(victim->channel, &memory);
+}
+
 /* Every call a program may make. */
 static int act(struct victim *victim, int timeout)
 {
 	static char bytes[20000];
 	int err;
 
-	switch (test_random_below(&victim->random, 10)) {
+	if (!test_random_below(&victim->random, 3000))
+		return flowipc_channel_shutdown(victim->channel);
+	switch (test_random_below(&victim->random, 12)) {
 	case 0:
 	case 1:
 	case 2:
@@ -150,6 +209,7 @@ static int act(struct victim *victim, int timeout)
 		return err == -ENOBUFS || err == -EINTR ? 0 : err;
 	case 8:
 	case 9:
+	case 10:
 		return call_or_reply(victim, timeout);
 	case 3:
 	case 4:
@@ -163,8 +223,10 @@ static int act(struct victim *victim, int timeout)
 					   timeout);
 		return err == -EMSGSIZE || err == -ENOBUFS || err == -EINTR ?
 			0 : err;
+	case 7:
+		return send_pieces_or_publish(victim, timeout);
 	default:
-		return (int)flowipc_channel_reclaim(victim->channel);
+		return ask(victim);
 	}
 }
 
@@ -222,7 +284,8 @@ static bool suffer(struct victim *victim)
 }
 
 /* A session that was broken has ended for that reason, and says so. */
-static void check_end(struct flowipc_session *session, bool broken)
+static void check_end(const struct victim *victim,
+		      struct flowipc_session *session, bool broken)
 {
 	struct flowipc_session_end end = { .sz = sizeof(end) };
 	int err = flowipc_session_end(session, &end);
@@ -232,8 +295,20 @@ static void check_end(struct flowipc_session *session, bool broken)
 		return;
 	}
 	ok(err);
-	gives(end.reason, FLOWIPC_END_PROTOCOL);
+	/* a topic may have seen that the peer had left, and with what behind it */
+	if (!victim->topic || end.reason != FLOWIPC_END_PEER_CLOSED)
+		gives(end.reason, FLOWIPC_END_PROTOCOL);
 	check(end.text[0]);
+}
+
+/* From now on the peer gets publications, too; if it has not broken all by now. */
+static void subscribe(struct victim *victim)
+{
+	ok(flowipc_topic_create(FLOWIPC_OPTS(topic, .history = 2,
+					     .max_bytes = 1 << 20),
+				&victim->topic));
+	gives_one_of(flowipc_topic_subscribe(victim->topic, victim->channel), 0,
+		     -EPIPE, -EPROTO);
 }
 
 static int one_session(struct flowipc_server *server, struct victim *victim)
@@ -248,6 +323,7 @@ static int one_session(struct flowipc_server *server, struct victim *victim)
 	memset(victim->held, 0, sizeof(victim->held));
 	memset(victim->calls, 0, sizeof(victim->calls));
 	victim->map_count = 0;
+	victim->topic = NULL;
 	err = flowipc_channel_accept(session, FLOWIPC_OPTS(channel,
 			.wait_mode = test_random_below(&victim->random, 3),
 			.slots = 2u << test_random_below(&victim->random, 8),
@@ -257,9 +333,12 @@ static int one_session(struct flowipc_server *server, struct victim *victim)
 			test_ms(10000), &victim->channel);
 	gives_one_of(err, 0, -EPIPE, -EPROTO);
 	if (!err) {
+		if (!test_random_below(&victim->random, 4))
+			subscribe(victim);
 		broken = suffer(victim);
-		check_end(session, broken);
+		check_end(victim, session, broken);
 		flowipc_channel_close(victim->channel);
+		flowipc_topic_destroy(victim->topic);
 	} else if (err == -EPROTO) {
 		progress->protocol_errors++;
 		complaint_note();
@@ -328,8 +407,11 @@ static void report(void)
 		      atomic_load(&progress->words),
 		      atomic_load(&progress->sessions),
 		      atomic_load(&progress->flips));
-	print_message("%" PRIu64 " messages, %" PRIu64 " protocol errors:\n",
-		      progress->messages, progress->protocol_errors);
+	print_message("%" PRIu64 " messages, %" PRIu64 " further pieces and %"
+		      PRIu64 " descriptors of them, %" PRIu64
+		      " protocol errors:\n", progress->messages,
+		      progress->pieces, progress->fds,
+		      progress->protocol_errors);
 	for (i = 0; i < COMPLAINTS && progress->complaints[i][0]; i++)
 		print_message("%8" PRIu64 " %s\n", progress->complaint_count[i],
 			      progress->complaints[i]);
@@ -354,6 +436,12 @@ static void check_reach(void)
 		"of unknown kind",
 		"of unknown role",
 		"a request without a number",
+		"of too many pieces",
+		"without all its pieces",
+		"message without the ",
+		"sent from chunk",
+		"gave up memory that it has lent",
+		"not sealed as it says",
 		"not in its slot",
 		"not in its region",
 		"sent from region",
@@ -398,7 +486,7 @@ static void every_word(void **state)
 	peer_join(&suffering);
 	report();
 	check(atomic_load(&progress->words) >= words_wanted());
-	check(progress->messages);
+	check(progress->messages && progress->pieces && progress->fds);
 	/* what is rare may be missing in a short run */
 	if (words_wanted() >= WORDS_FOR_ALL)
 		check_reach();

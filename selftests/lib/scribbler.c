@@ -1,27 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "scribbler.h"
+#include "scribbler-private.h"
 
 #include <poll.h>
 #include <sched.h>
-
-struct attacker {
-	struct flowipc_channel *channel;
-	uint64_t random;
-	char *mine; /* its own outbox */
-	uint64_t size;
-	struct slot *slots;
-	uint32_t slot_count;
-	uint32_t *releases;
-	struct outbox_cursor *cursor;
-	uint64_t payload_bytes;
-	/* The victim's, which it may only read. */
-	const struct outbox_cursor *their_cursor;
-	const struct slot *their_slots;
-	uint32_t their_slot_count;
-};
-
-/* Races are what this is about, within the attacker's process as well. */
-#define NO_TSAN __attribute__((no_sanitize("thread")))
 
 /* The mapping that was not there before, NULL if none. */
 static const struct map *new_map(const struct map *before, int count_before,
@@ -76,7 +57,7 @@ static bool find_theirs(struct attacker *attacker, const struct map *before,
 	return true;
 }
 
-static uint64_t chosen(struct attacker *attacker, uint64_t old)
+uint64_t chosen(struct attacker *attacker, uint64_t old)
 {
 	static const uint64_t interesting[] = {
 		0, 1, 2, 3, 4, 5, 80, 81, 4095, 4096, 0x7fffffff, 0x80000000,
@@ -111,7 +92,7 @@ static uint64_t chosen(struct attacker *attacker, uint64_t old)
 	}
 }
 
-static void count_word(const struct attacker *attacker, const void *at)
+void count_word(const struct attacker *attacker, const void *at)
 {
 	uint64_t offset = (uint64_t)((const char *)at - attacker->mine);
 	uint64_t slots = (uint64_t)((char *)attacker->slots - attacker->mine);
@@ -142,7 +123,7 @@ NO_TSAN static void spoil(struct attacker *attacker, uint64_t offset)
 	volatile uint64_t *word;
 	volatile uint32_t *half;
 
-	if (test_random_below(&attacker->random, 4)) {
+	if (test_random_below(&attacker->random, 2)) {
 		word = (uint64_t *)(attacker->mine + (offset & ~7ull));
 		*word = chosen(attacker, *word);
 		count_word(attacker, (const void *)word);
@@ -179,6 +160,54 @@ static uint64_t place(struct attacker *attacker)
 	}
 }
 
+/* In several pieces, and with descriptors. */
+static int send_pieces(struct attacker *attacker)
+{
+	uint64_t *random = &attacker->random, further;
+	struct flowipc_message *message, *piece;
+	int err;
+
+	err = flowipc_message_new(attacker->channel,
+				  test_random_below(random, 5000), 0, &message);
+	if (err)
+		return err;
+	for (further = test_random_below(random, 4); further; further--) {
+		if (flowipc_message_new(attacker->channel,
+					test_random_below(random, 200), 0,
+					&piece))
+			break;
+		if (flowipc_message_append(message, piece))
+			flowipc_message_release(piece);
+	}
+	if (test_random_below(random, 2))
+		ok(flowipc_message_attach_fd(message, STDERR_FILENO));
+	err = flowipc_message_send(message, 0);
+	if (err)
+		flowipc_message_release(message);
+	return err;
+}
+
+/* What lies in a region, by itself or in the course of a topic. */
+int send_from_region(struct attacker *attacker)
+{
+	static const char bytes[5000];
+	struct flowipc_message *message;
+	int err;
+
+	if (attacker->topic && test_random_below(&attacker->random, 4))
+		return flowipc_publish(attacker->topic, bytes,
+				       test_random_below(&attacker->random,
+							 sizeof(bytes)), 0);
+	err = flowipc_message_from_region(attacker->channel, attacker->region,
+					  0, 100, 0, &message);
+	if (err)
+		return err;
+	err = flowipc_message_send(message, 0);
+	if (err)
+		flowipc_message_release(message);
+	return err;
+}
+
 /* Something honest now and then, or nobody would read the nonsense. */
 static int act_honestly(struct attacker *attacker)
 {
@@ -188,7 +217,9 @@ static int act_honestly(struct attacker *attacker)
 	uint64_t *random = &attacker->random;
 	int err;
 
-	switch (test_random_below(random, 4)) {
+	if (!test_random_below(random, 2000))
+		return flowipc_channel_shutdown(channel);
+	switch (test_random_below(random, 6)) {
 	case 0:
 	case 1:
 		return flowipc_send(channel, bytes, test_random_below(random,
@@ -198,13 +229,17 @@ static int act_honestly(struct attacker *attacker)
 		if (!err)
 			flowipc_message_release(message);
 		return err;
+	case 3:
+		return send_pieces(attacker);
+	case 4:
+		return send_from_region(attacker);
 	default:
 		err = (int)flowipc_channel_reclaim(channel);
 		return err < 0 ? err : 0;
 	}
 }
 
-static bool is_alone(const struct attacker *attacker)
+bool is_alone(const struct attacker *attacker)
 {
 	struct pollfd end = { .fd = flowipc_channel_fd(attacker->channel) };
 
@@ -275,158 +310,6 @@ static void scribble_all_the_time(struct attacker *attacker)
 	thread_join(&flipper);
 }
 
-#define PUT(attacker, word, number)				\
-	do {							\
-		(word) = (__typeof__(word))(number);		\
-		count_word(attacker, (const void *)&(word));	\
-	} while (0)
-
-/* Requests, and replies to calls that are in flight, were, and never will be. */
-static void role_forge(struct attacker *attacker, struct slot *slot,
-		       bool honest)
-{
-	uint64_t *random = &attacker->random;
-
-	PUT(attacker, slot->role,
-	    test_random_below(random, SLOT_REPLY_MORE + 1));
-	PUT(attacker, slot->call, 1 + test_random_below(random, 400));
-	if (honest)
-		return;
-	switch (test_random_below(random, 8)) {
-	case 0:
-		PUT(attacker, slot->role, chosen(attacker, slot->role));
-		break;
-	case 1:
-		PUT(attacker, slot->call, chosen(attacker, slot->call));
-		break;
-	case 2:
-		PUT(attacker, slot->role, SLOT_REQUEST);
-		PUT(attacker, slot->call, 0);
-		break;
-	}
-}
-
-/* One that is what it says, or says a little more than it is. */
-NO_TSAN static void message_forge(struct attacker *attacker, struct slot *slot)
-{
-	uint64_t *random = &attacker->random;
-	bool honest = test_random_below(random, 64);
-	uint64_t most = test_random_below(random, 8) ? 4096 :
-		attacker->payload_bytes, size;
-
-	PUT(attacker, slot->type, chosen(attacker, slot->type));
-	PUT(attacker, slot->correlation, test_random(random));
-	PUT(attacker, slot->sent_ns, chosen(attacker, slot->sent_ns));
-	PUT(attacker, slot->loan, test_random_below(random, 5000));
-	PUT(attacker, slot->chunk, 0);
-	PUT(attacker, slot->fds, honest ? 0 : test_random_below(random, 18));
-	role_forge(attacker, slot, honest);
-	slot->further = 0;
-	if (!honest && !test_random_below(random, 4))
-		PUT(attacker, slot->further, test_random_below(random, 70));
-	if (test_random_below(random, 2)) {
-		PUT(attacker, slot->kind, SLOT_INLINE);
-		PUT(attacker, slot->length,
-		    honest ? test_random_below(random, FLOWIPC__INLINE_MAX + 1) :
-			     chosen(attacker, slot->length));
-		return;
-	}
-	size = test_random_below(random, most + 1);
-	PUT(attacker, slot->kind, SLOT_PAYLOAD);
-	PUT(attacker, slot->size, size);
-	PUT(attacker, slot->offset,
-	    test_random_below(random, attacker->payload_bytes - size + 1));
-	if (honest)
-		return;
-	switch (test_random_below(random, 7)) {
-	case 0:
-		PUT(attacker, slot->kind, SLOT_REGION);
-		PUT(attacker, slot->region, chosen(attacker, slot->region));
-		break;
-	case 1:
-		PUT(attacker, slot->kind, chosen(attacker, slot->kind));
-		break;
-	case 2:
-		PUT(attacker, slot->size, chosen(attacker, slot->size));
-		break;
-	case 3:
-		PUT(attacker, slot->offset, attacker->payload_bytes - size +
-		    test_random_below(random, 3));
-		break;
-	case 4:
-		PUT(attacker, slot->chunk, test_random_below(random, 40));
-		PUT(attacker, slot->region, chosen(attacker, slot->region));
-		break;
-	case 5:
-		PUT(attacker, slot->offset, -test_random_below(random, size +
-							       2));
-		break;
-	default:
-		PUT(attacker, slot->offset, chosen(attacker, slot->offset));
-	}
-}
-
-/* Publish without the library, as fast as the victim reads. */
-NO_TSAN static void forge_messages(struct attacker *attacker)
-{
-	uint64_t position = 0, consumed, idle = 0;
-	struct slot *slot;
-
-	while (position < 2000 && idle < 300) {
-		consumed = atomic_load(&attacker->their_cursor->consumed);
-		if (position - consumed >= attacker->slot_count) {
-			sched_yield();
-			if (++idle % 16 == 0 && is_alone(attacker))
-				break;
-			continue;
-		}
-		idle = 0;
-		slot = &attacker->slots[position++ &
-					(attacker->slot_count - 1)];
-		message_forge(attacker, slot);
-		atomic_store(&slot->sequence, position);
-		count_word(attacker, &slot->sequence);
-	}
-}
-
-/* Consume and release without the library. */
-NO_TSAN static void forge_progress(struct attacker *attacker)
-{
-	uint64_t *random = &attacker->random;
-	uint64_t position = 0, released = 0, idle = 0;
-	const struct slot *slot;
-	uint32_t loan;
-
-	while (position < 2000 && idle < 300) {
-		slot = &attacker->their_slots[position &
-					      (attacker->their_slot_count - 1)];
-		if (atomic_load(&slot->sequence) != position + 1) {
-			sched_yield();
-			if (++idle % 16 == 0 && is_alone(attacker))
-				break;
-			continue;
-		}
-		idle = 0;
-		position++;
-		if (slot->kind != SLOT_INLINE) {
-			loan = slot->loan;
-			if (!test_random_below(random, 100))
-				loan = (uint32_t)chosen(attacker, loan);
-			PUT(attacker, attacker->releases[released % FLOWIPC__LOANS],
-			    loan);
-			released++;
-			if (!test_random_below(random, 200))
-				released = chosen(attacker, released);
-			atomic_store(&attacker->cursor->released, released);
-			count_word(attacker, &attacker->cursor->released);
-		}
-		atomic_store(&attacker->cursor->consumed,
-			     test_random_below(random, 200) ? position :
-			     chosen(attacker, position));
-		count_word(attacker, &attacker->cursor->consumed);
-	}
-}
-
 /*
  * Before the victim accepts, at times: what is read once, when it joins the two
  * halves of the channel, is the header.
@@ -439,6 +322,14 @@ static void spoil_header(struct attacker *attacker)
 		spoil(attacker, test_random_below(&attacker->random,
 				sizeof(struct outbox_header)));
 	sched_yield();
+}
+
+static void topic_begin(struct attacker *attacker)
+{
+	ok(flowipc_topic_create(NULL, &attacker->topic));
+	gives_one_of(flowipc_topic_subscribe(attacker->topic,
+					     attacker->channel), 0, -EPIPE,
+		     -EPROTO);
 }
 
 static void attack(struct attacker *attacker)
@@ -457,6 +348,8 @@ static void attack(struct attacker *attacker)
 			.when_full = test_random_below(random, 2)),
 			early ? 0 : test_ms(10000), &attacker->channel));
 	find_mine(attacker, before, count);
+	ok(flowipc_region_create(4096, NULL, &attacker->region));
+	attacker->topic = NULL;
 	if (early) {
 		spoil_header(attacker);
 		/* until it has been accepted, or not */
@@ -465,15 +358,18 @@ static void attack(struct attacker *attacker)
 		       !find_theirs(attacker, before, count))
 			sched_yield();
 	} else if (find_theirs(attacker, before, count)) {
+		if (!test_random_below(random, 4))
+			topic_begin(attacker);
 		switch (test_random_below(random, 8)) {
 		case 0:
+		case 1:
 			scribble(attacker);
 			break;
-		case 1:
+		case 2:
 			scribble_all_the_time(attacker);
 			break;
-		case 2:
 		case 3:
+		case 4:
 			forge_progress(attacker);
 			break;
 		default:
@@ -481,6 +377,8 @@ static void attack(struct attacker *attacker)
 		}
 	}
 	flowipc_channel_close(attacker->channel);
+	flowipc_topic_destroy(attacker->topic);
+	flowipc_region_destroy(attacker->region);
 	flowipc_session_close(session);
 	atomic_fetch_add(&progress->sessions, 1);
 }

@@ -39,6 +39,8 @@ struct progress {
 	_Atomic uint64_t hits[KINDS];
 	/* What the victim had of it. */
 	uint64_t messages;
+	uint64_t pieces;
+	uint64_t fds;
 	uint64_t protocol_errors;
 	uint64_t complaint_count[COMPLAINTS];
 	char complaints[COMPLAINTS][COMPLAINT_BYTES];
