@@ -119,20 +119,35 @@ bool packet_send(int socket, const void *data, size_t size, const int *fds,
 	return sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
-/* Length (0: as it should be, 255: empty), descriptors, bytes. */
+static size_t length_of(size_t size, size_t proper_size)
+{
+	switch (size) {
+	case 0:
+		return proper_size;
+	case LENGTH_METADATA:
+		return proper_size + FLOWIPC__METADATA_MAX;
+	case LENGTH_TOO_MUCH:
+		return proper_size + FLOWIPC__METADATA_MAX + 1;
+	case LENGTH_EMPTY:
+		return 0;
+	default:
+		return size;
+	}
+}
+
+/* Length, descriptors, bytes. */
 bool packet_step(struct input *input, struct enemy *enemy, int socket,
 		 size_t proper_size, bool is_control)
 {
 	uint32_t magic = FLOWIPC__CONTROL_MAGIC;
-	size_t size = take(input, 1), fd_count, i;
+	size_t size = length_of(take(input, 1), proper_size), fd_count, i;
+	char bytes[256 + FLOWIPC__METADATA_MAX] = { 0 };
 	int fds[FDS_MAX];
-	char bytes[256];
 
-	size = size == UINT8_MAX ? 0 : size ? size : proper_size;
 	fd_count = take(input, 1) % (FDS_MAX + 1);
 	for (i = 0; i < fd_count; i++)
 		fds[i] = enemy_fd(enemy, take(input, 1));
-	take_bytes(input, bytes, size);
+	take_bytes(input, bytes, size < SPOKEN_MAX ? size : SPOKEN_MAX);
 	/* A wrong one leads nowhere, so there are not many. */
 	if (is_control && size >= sizeof(magic) && bytes[0])
 		memcpy(bytes, &magic, sizeof(magic));
@@ -159,6 +174,7 @@ void forge_step(struct input *input, struct enemy *enemy)
 	slot->role = (uint8_t)take(input, 1);
 	slot->call = take(input, 1);
 	slot->fds = (uint8_t)take(input, 1);
+	slot->further = (uint8_t)take(input, 1);
 	slot->loan = (uint32_t)take(input, 2);
 	slot->size = take(input, 2);
 	if (slot->kind == SLOT_INLINE)
@@ -166,6 +182,7 @@ void forge_step(struct input *input, struct enemy *enemy)
 	slot->region = (uint32_t)take(input, 2);
 	slot->chunk = (uint32_t)take(input, 1);
 	slot->offset = take(input, 2);
+	slot->seal = take(input, 1);
 	atomic_store(&slot->sequence, enemy->position);
 }
 

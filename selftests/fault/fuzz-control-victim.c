@@ -11,6 +11,7 @@ int64_t fine(int64_t result)
 	static const int errors[] = {
 		EAGAIN, ETIMEDOUT, EPIPE, EPROTO, ECONNREFUSED, EACCES,
 		EPROTONOSUPPORT, EMSGSIZE, ENOMEM, EMFILE, EOPNOTSUPP,
+		ECONNABORTED,
 	};
 	size_t i;
 
@@ -38,6 +39,7 @@ void victim_end(struct victim *victim)
 		flowipc_message_release(victim->held[i]);
 	for (i = 0; i < CHANNELS; i++)
 		flowipc_channel_close(victim->channels[i]);
+	flowipc_topic_destroy(victim->topic);
 	flowipc_session_close(victim->session);
 	flowipc_region_destroy(victim->region);
 }
@@ -45,14 +47,63 @@ void victim_end(struct victim *victim)
 static void message_read(struct victim *victim, struct flowipc_message *message,
 			 uint64_t place)
 {
-	const volatile unsigned char *data = flowipc_message_data(message);
-	uint64_t size = flowipc_message_size(message), i;
+	unsigned int count = flowipc_message_piece_count(message), i;
+	const volatile unsigned char *bytes;
+	const void *data;
+	uint64_t size;
 
-	for (i = 0; i < size; i++)
-		(void)data[i];
+	for (i = 0; i < count; i++) {
+		MUST(!flowipc_message_piece(message, i, &data, &size));
+		for (bytes = data; size; size--)
+			(void)*bytes++;
+	}
 	flowipc_message_release(victim->held[place % HELD]);
 	victim->held[place % HELD] = message;
 	reached.messages++;
+	reached.pieces += count - 1;
+}
+
+static void pieces_send(struct flowipc_channel *channel, uint64_t size)
+{
+	struct flowipc_message *message, *piece;
+
+	if (fine(flowipc_message_new(channel, size, 0, &message)))
+		return;
+	if (fine(flowipc_message_new(channel, 500, 0, &piece))) {
+		flowipc_message_release(message);
+		return;
+	}
+	MUST(!flowipc_message_append(message, piece));
+	if (fine(flowipc_message_send(message, 0)))
+		flowipc_message_release(message);
+}
+
+/* To whoever subscribes, which is the first channel that is asked to. */
+static void publish(struct victim *victim, struct flowipc_channel *channel,
+		    uint64_t size)
+{
+	static const char bytes[UINT8_MAX * 80];
+
+	if (!victim->topic) {
+		MUST(!flowipc_topic_create(FLOWIPC_OPTS(topic, .history = 1,
+							.max_bytes = 32768),
+					   &victim->topic));
+		if (fine(flowipc_topic_subscribe(victim->topic, channel)))
+			return;
+	}
+	fine(flowipc_publish(victim->topic, bytes, size, 0));
+}
+
+static void ask(struct flowipc_channel *channel)
+{
+	struct flowipc_channel_memory memory = { .sz = sizeof(memory) };
+	size_t size;
+
+	fine(flowipc_channel_memory(channel, &memory));
+	flowipc_channel_metadata(channel, &size);
+	flowipc_channel_missed(channel);
+	flowipc_channel_dropped(channel);
+	flowipc_channel_was_shut_down(channel);
 }
 
 static void channel_call(struct victim *victim, enum call call, uint64_t which)
@@ -100,18 +151,34 @@ static void channel_call(struct victim *victim, enum call call, uint64_t which)
 	case CALL_RECLAIM:
 		fine(flowipc_channel_reclaim(*channel));
 		break;
+	case CALL_SEND_PIECES:
+		pieces_send(*channel, which);
+		break;
+	case CALL_PUBLISH:
+		publish(victim, *channel, which * 80);
+		break;
+	case CALL_MAKE_PRIVATE:
+		message = victim->held[which % HELD];
+		if (message)
+			fine(flowipc_message_make_private(message));
+		break;
+	case CALL_ASK:
+		ask(*channel);
+		break;
 	default:
 		flowipc_channel_close(*channel);
 		*channel = NULL;
 	}
 }
 
-void channel_begin(struct victim *victim, struct flowipc_channel **channel,
-		   bool opens)
+/* The number says which channel, and what it does when it is full. */
+void channel_begin(struct victim *victim, uint64_t which, bool opens)
 {
+	struct flowipc_channel **channel = &victim->channels[which % CHANNELS];
 	const struct flowipc_channel_opts *opts = FLOWIPC_OPTS(channel,
 			.slots = 4, .payload_bytes = 8192,
-			.wait_mode = FLOWIPC_WAIT_SLEEP);
+			.wait_mode = FLOWIPC_WAIT_SLEEP,
+			.when_full = which / CHANNELS % 3);
 
 	if (!fine(opens ? flowipc_channel_open(victim->session, opts, 0,
 					       channel) :
@@ -134,6 +201,7 @@ static void offer_hear(struct victim *victim, uint64_t which)
 	metadata = flowipc_offer_metadata(offer, &size);
 	for (i = 0; metadata && i < size; i++)
 		(void)metadata[i];
+	reached.metadata += size > 0;
 	if (*channel || which & 0x80)
 		flowipc_offer_refuse(offer);
 	else if (!fine(flowipc_offer_accept(offer, NULL, channel)))
@@ -150,6 +218,7 @@ static void end_look(struct victim *victim)
 		return;
 	MUST(end.reason && end.text[0]);
 	MUST(!victim->reason || victim->reason == end.reason);
+	reached.ends += !victim->reason;
 	victim->reason = end.reason;
 }
 
@@ -165,8 +234,7 @@ void call_step(struct input *input, struct victim *victim)
 			reached.sessions++;
 	} else if (call == CALL_CHANNEL_ACCEPT || call == CALL_CHANNEL_OPEN) {
 		if (victim->session && !*channel)
-			channel_begin(victim, channel,
-				      call == CALL_CHANNEL_OPEN);
+			channel_begin(victim, which, call == CALL_CHANNEL_OPEN);
 	} else if (call == CALL_OFFER) {
 		offer_hear(victim, which);
 	} else if (call == CALL_SESSION_END) {

@@ -97,7 +97,7 @@ static void channel_make(struct enemy *enemy, struct victim *victim,
 	if (!client)
 		MUST(packet_send(enemy->control, &packet, sizeof(packet), fds,
 				 5));
-	channel_begin(victim, &victim->channels[0], client);
+	channel_begin(victim, 0, client);
 	MUST(victim->channels[0]);
 	enemy_hear(enemy);
 	if (client)
@@ -225,9 +225,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 static void tidy(void)
 {
 	fprintf(stderr, "reached: %lu inputs, %lu sessions, %lu channels, "
-		"%lu messages, %lu violations\n", reached.inputs,
-		reached.sessions, reached.channels, reached.messages,
-		reached.violations);
+		"%lu messages, %lu further pieces, %lu metadata, %lu ends, "
+		"%lu violations\n", reached.inputs, reached.sessions,
+		reached.channels, reached.messages, reached.pieces,
+		reached.metadata, reached.ends, reached.violations);
 	flowipc_server_close(server);
 	unlink(our_address.sun_path);
 	rmdir(directory);

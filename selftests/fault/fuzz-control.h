@@ -85,6 +85,10 @@ enum call {
 	CALL_CHANNEL_CLOSE,
 	CALL_OFFER,
 	CALL_SESSION_END,
+	CALL_SEND_PIECES,
+	CALL_PUBLISH,
+	CALL_MAKE_PRIVATE,
+	CALL_ASK,
 	CALLS,
 };
 
@@ -102,6 +106,14 @@ enum { PARCEL_BYTES = 16 };
 
 /* As in fds.c: which message they are for. */
 enum { FDS_BYTES = 8 };
+
+/* Lengths of a packet that do not stand for themselves, or 0: as it should be. */
+enum {
+	LENGTH_METADATA = 253, /* and as much behind it as can be */
+	LENGTH_TOO_MUCH = 254, /* and one more */
+	LENGTH_EMPTY = 255,
+	SPOKEN_MAX = 128, /* what is behind that is 0 */
+};
 
 struct input {
 	const uint8_t *data;
@@ -129,6 +141,7 @@ struct victim {
 	struct flowipc_session *session;
 	struct flowipc_channel *channels[CHANNELS];
 	struct flowipc_message *held[HELD];
+	struct flowipc_topic *topic;
 	struct flowipc_region *region;
 	enum flowipc_end_reason reason; /* that the session ended, if seen */
 };
@@ -139,6 +152,9 @@ struct reached {
 	unsigned long sessions;
 	unsigned long channels;
 	unsigned long messages;
+	unsigned long pieces;
+	unsigned long metadata;
+	unsigned long ends;
 	unsigned long violations;
 };
 
@@ -167,8 +183,7 @@ void hang_up_step(struct input *input, struct enemy *enemy);
 int64_t fine(int64_t result);
 void victim_start(struct victim *victim);
 void victim_end(struct victim *victim);
-void channel_begin(struct victim *victim, struct flowipc_channel **channel,
-		   bool opens);
+void channel_begin(struct victim *victim, uint64_t which, bool opens);
 void call_step(struct input *input, struct victim *victim);
 
 /* fuzz-control-seeds.c */
