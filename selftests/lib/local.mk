@@ -18,6 +18,7 @@ lib_tests = \
 	selftests/lib/end \
 	selftests/lib/channel \
 	selftests/lib/offer \
+	selftests/lib/early \
 	selftests/lib/watch \
 	selftests/lib/pollable \
 	selftests/lib/message \
@@ -28,6 +29,7 @@ lib_tests = \
 	selftests/lib/sealed \
 	selftests/lib/revoked \
 	selftests/lib/flow \
+	selftests/lib/waiting \
 	selftests/lib/full \
 	selftests/lib/disconnect \
 	selftests/lib/crowd \
@@ -115,6 +117,10 @@ selftests_lib_offer_SOURCES = selftests/lib/offer.c
 selftests_lib_offer_CFLAGS = $(lib_tests_cflags)
 selftests_lib_offer_LDADD = $(lib_tests_libs)
 
+selftests_lib_early_SOURCES = selftests/lib/early.c
+selftests_lib_early_CFLAGS = $(lib_tests_cflags)
+selftests_lib_early_LDADD = $(lib_tests_libs)
+
 selftests_lib_end_SOURCES = \
 	selftests/lib/end.c \
 	selftests/lib/raw.c \
@@ -161,6 +167,10 @@ selftests_lib_revoked_LDADD = $(lib_tests_libs)
 selftests_lib_flow_SOURCES = selftests/lib/flow.c
 selftests_lib_flow_CFLAGS = $(lib_tests_cflags)
 selftests_lib_flow_LDADD = $(lib_tests_libs)
+
+selftests_lib_waiting_SOURCES = selftests/lib/waiting.c
+selftests_lib_waiting_CFLAGS = $(lib_tests_cflags)
+selftests_lib_waiting_LDADD = $(lib_tests_libs)
 
 selftests_lib_ending_SOURCES = selftests/lib/ending.c
 selftests_lib_ending_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/lib
