@@ -214,6 +214,9 @@ static inline bool flowipc__sender_drops(const struct sender *sender)
 int flowipc__oldest_drop(struct flowipc_channel *channel);
 /* Is there memory to be had by it? */
 bool flowipc__dropping_frees(const struct flowipc_channel *channel);
+/* How far the peer has dropped its messages, and how many. -EPROTO. */
+int flowipc__drops_read(const struct outbox_span *span, uint64_t *first,
+			uint64_t *dropped);
 /* The peer has passed the contested message. -EPROTO. */
 int flowipc__contest_settle(struct flowipc_channel *channel);
 

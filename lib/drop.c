@@ -19,11 +19,21 @@
  * skipped, in which way. No other message is dropped before that, so one word is
  * enough. The peer passes from taking to consumed without waiting for anything;
  * should it be stopped just there, there is no room, as if nothing were dropped.
+ *
+ * Positions do not tell how many messages were dropped, and what they were may be
+ * overwritten. So first is announced together with their number, this one being
+ * included: if the peer skips it, it was dropped. As the two are not stored in one
+ * step there are two places for the number, used by turns, and the lowest bit of
+ * the word first says which: a number that is read is the right one if first is
+ * the same afterwards.
  */
 #include <errno.h>
 #include <sched.h>
 
 #include "channel.h"
+
+/* Of an honest peer, hardly one try is in vain. */
+#define READ_TRIES 1000
 
 /* How often a peer that is taking a message is given the processor. */
 #define CONTEST_YIELDS 100
@@ -38,18 +48,18 @@ static int position_dropped(struct flowipc_channel *channel, uint64_t position)
 {
 	const struct slot *slot = slot_of(channel, position);
 
-	channel->sender.dropped++;
 	if (slot->kind == SLOT_INLINE)
 		return 0;
 	return flowipc__loan_drop(channel, slot->loan, position);
 }
 
-/* All pieces of a message. */
-static int positions_dropped(struct flowipc_channel *channel, uint64_t from,
-			     uint64_t end)
+/* A message, of which that are all pieces. */
+static int message_dropped(struct flowipc_channel *channel, uint64_t from,
+			   uint64_t end)
 {
 	int err = 0;
 
+	channel->sender.dropped++;
 	while (!err && from != end)
 		err = position_dropped(channel, from++);
 	return err;
@@ -66,7 +76,39 @@ int flowipc__contest_settle(struct flowipc_channel *channel)
 	if (atomic_load_explicit(&cursor->skipped, memory_order_relaxed) !=
 	    contested)
 		return 0;
-	return positions_dropped(channel, sender->oldest, contested);
+	return message_dropped(channel, sender->oldest, contested);
+}
+
+static void drop_announce(struct flowipc_channel *channel, uint64_t first)
+{
+	struct outbox_span *span = channel->mine.span;
+	uint64_t turn = ~atomic_load_explicit(&span->first,
+					      memory_order_relaxed) & 1;
+
+	/* Both pair with the loads in flowipc__drops_read(). */
+	atomic_store_explicit(&span->dropped[turn],
+			      channel->sender.dropped + 1,
+			      memory_order_release);
+	atomic_store_explicit(&span->first, first << 1 | turn,
+			      memory_order_release);
+}
+
+int flowipc__drops_read(const struct outbox_span *span, uint64_t *first,
+			uint64_t *dropped)
+{
+	uint64_t word = atomic_load_explicit(&span->first,
+					     memory_order_acquire);
+	int tries = READ_TRIES;
+	uint64_t before;
+
+	do {
+		before = word;
+		*dropped = atomic_load_explicit(&span->dropped[word & 1],
+						memory_order_acquire);
+		word = atomic_load_explicit(&span->first, memory_order_acquire);
+	} while (word != before && --tries);
+	*first = word >> 1;
+	return tries ? 0 : -EPROTO;
 }
 
 int flowipc__oldest_drop(struct flowipc_channel *channel)
@@ -86,14 +128,13 @@ int flowipc__oldest_drop(struct flowipc_channel *channel)
 		/* Who has overwritten it is not to hang. */
 		if (first > sender->position)
 			first = sender->position;
-		atomic_store_explicit(&channel->mine.span->first, first,
-				      memory_order_release);
+		drop_announce(channel, first);
 		/* Pairs with the fence in message_claim(). */
 		flowipc__fence_full();
 		if (atomic_load_explicit(&sender->lane.theirs.cursor->taking,
 					 memory_order_acquire) <= oldest) {
 			sender->oldest = first;
-			err = positions_dropped(channel, oldest, first);
+			err = message_dropped(channel, oldest, first);
 			return err ? err : 1;
 		}
 		sender->contested = first;

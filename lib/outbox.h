@@ -121,12 +121,16 @@ struct outbox_bells {
 
 /* Of the owner's messages. */
 struct outbox_span {
-	/* Those at positions before this one were dropped, if not consumed. */
+	/*
+	 * 2 * a position: messages before that were dropped, if not consumed;
+	 * and 0 or 1, where in @dropped it says how many were until then.
+	 */
 	_Atomic uint64_t first;
 	/* 0: more may come. Else 1 + the position at which there is none, */
 	_Atomic uint64_t end;
 	/* though there should be, if this is not 0: the peer was too slow. */
 	_Atomic uint64_t cut;
+	_Atomic uint64_t dropped[2];
 };
 
 /* One outbox, ours or the peer's: where things are, all checked. */

@@ -50,16 +50,23 @@ static void slots_consumed(struct flowipc_channel *channel)
 static bool messages_skip(struct flowipc_channel *channel)
 {
 	struct receiver *receiver = &channel->receiver;
-	uint64_t first;
+	const struct outbox_span *span = receiver->lane.theirs.span;
+	uint64_t first, dropped;
 
 	if (!receiver->lane.theirs.drops)
 		return false;
-	/* Pairs with the store in flowipc__oldest_drop(). */
-	first = atomic_load_explicit(&receiver->lane.theirs.span->first,
-				     memory_order_acquire);
+	/* Pairs with the store in drop_announce(). */
+	first = atomic_load_explicit(&span->first, memory_order_acquire) >> 1;
 	if (first <= receiver->position)
 		return false;
-	receiver->missed += first - receiver->position;
+	/* There is one message at least in so many positions at most. */
+	if (flowipc__drops_read(span, &first, &dropped) ||
+	    first <= receiver->position || dropped <= receiver->missed ||
+	    dropped - receiver->missed > first - receiver->position) {
+		protocol_error(channel, "nonsense about what it has dropped");
+		return false;
+	}
+	receiver->missed = dropped;
 	receiver->position = first;
 	atomic_store_explicit(&channel->mine.cursor->skipped, first,
 			      memory_order_relaxed);

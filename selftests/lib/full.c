@@ -478,6 +478,53 @@ static void a_peer_that_lies(void **state)
 	link_drop(&link);
 }
 
+enum lie { NONE_DROPPED, TOO_MANY_DROPPED, LIES };
+
+/* Six messages in four slots; what is said of the two that were dropped? */
+static void drop_and_lie(struct link *far, void *arg)
+{
+	enum lie lie = *(enum lie *)arg;
+	struct outbox_span *span;
+	struct map maps[64];
+	int count = test_shared_maps("rw", maps, 64), i;
+	uint64_t number;
+
+	for (number = 0; number < 6; number++)
+		ok(send_sized(far->channel, number, 8, test_ms(10000)));
+	gives(flowipc_channel_dropped(far->channel), 2);
+	check(count <= 64);
+	for (i = 0; i < count; i++) {
+		if (memcmp((void *)maps[i].start, "flowbox", 7))
+			continue;
+		span = (void *)(maps[i].start + 3 * FLOWIPC__LINE_PAIR);
+		for (number = 0; number < 2; number++)
+			atomic_store(&span->dropped[number],
+				     lie == NONE_DROPPED ? 0 : 3);
+	}
+	sync_put(far->sync, 0);
+	sync_get(far->sync);
+}
+
+static void a_sender_that_lies(void **state)
+{
+	struct flowipc_message *message;
+	struct link link;
+	enum lie lie;
+
+	(void)state;
+	for (lie = NONE_DROPPED; lie < LIES; lie++) {
+		link_start(&link, NULL, FLOWIPC_OPTS(channel, .slots = 4,
+				.when_full = FLOWIPC_FULL_DROP_OLDEST),
+			   drop_and_lie, &lie);
+		sync_get(link.sync);
+		gives(flowipc_message_receive(link.channel, &message, 0),
+		      -EPROTO);
+		test_last_error_has("dropped");
+		sync_put(link.sync, 0);
+		link_drop(&link);
+	}
+}
+
 /* Released, but not received: dropping it must not release another one. */
 static void release_too_early(struct link *far, void *arg)
 {
@@ -545,6 +592,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(descriptors_of_dropped_messages),
 	TEST(a_stopped_peer),
 	TEST(a_peer_that_lies),
+	TEST(a_sender_that_lies),
 	TEST(a_peer_in_a_hurry),
 	TEST(options),
 };

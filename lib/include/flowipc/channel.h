@@ -232,7 +232,7 @@ FLOWIPC_API int flowipc_channel_memory(struct flowipc_channel *channel,
 
 /**
  * @brief How many messages this side has dropped after sending them, by
- * FLOWIPC_FULL_DROP_OLDEST; each piece of one is counted.
+ * FLOWIPC_FULL_DROP_OLDEST. One of several pieces is one message.
  *
  * Belongs to the sending thread. Since 0.1.
  */
@@ -241,8 +241,8 @@ flowipc_channel_dropped(struct flowipc_channel *channel);
 
 /**
  * @brief How many messages this side has missed because the peer dropped them.
- * They are counted when the next one behind them is waited for, and each piece
- * of one is.
+ * They are counted when the next one behind them is waited for. One of several
+ * pieces is one message.
  *
  * Belongs to the receiving thread. Since 0.1.
  */
