@@ -36,6 +36,8 @@ struct share {
 	struct flowipc_region *region; /* NULL: gone, still to be withdrawn */
 	struct courier *courier;
 	struct share *next; /* of the same region */
+	struct share **link;
+	struct share *next_by_region; /* in a list of the courier's */
 	uint32_t number;
 	uint64_t grant; /* for region_revoke() */
 	uint64_t messages; /* sent from it, to this peer */
@@ -80,27 +82,56 @@ void flowipc__courier_init(struct courier *courier, int socket,
 	pthread_mutex_init(&courier->lock, NULL);
 }
 
-/* Under shares_lock. */
-static struct share *share_find(struct courier *courier,
-				struct flowipc_region *region)
+/* The list that a share of @region is in. */
+static struct share **list_by_region(struct courier *courier,
+				     const struct flowipc_region *region)
 {
-	struct share *share;
+	uint64_t mixed = (uintptr_t)region * 0x9e3779b97f4a7c15ULL;
 
-	for (share = region->shares; share; share = share->next) {
-		if (share->courier == courier && !share->forgotten)
-			return share;
-	}
-	return NULL;
+	return &courier->by_region[(mixed >> 32) % FLOWIPC__SHARE_LISTS];
 }
 
-/* Under shares_lock: take a share out of its region's list. */
+/*
+ * Under shares_lock. What many peers share is found as fast as what one does:
+ * a session does not share many regions, but a region may be many sessions'.
+ */
+static struct share *share_find(struct courier *courier,
+				const struct flowipc_region *region)
+{
+	struct share *share = *list_by_region(courier, region);
+
+	while (share && (share->region != region || share->forgotten))
+		share = share->next_by_region;
+	return share;
+}
+
+/* Under shares_lock. */
+static void share_link(struct share *share)
+{
+	struct flowipc_region *region = share->region;
+	struct share **list = list_by_region(share->courier, region);
+
+	share->next_by_region = *list;
+	*list = share;
+	share->next = region->shares;
+	share->link = &region->shares;
+	if (share->next)
+		share->next->link = &share->next;
+	region->shares = share;
+}
+
+/* Under shares_lock: it is not its region's any more. */
 static void share_unlink(struct share *share)
 {
-	struct share **link = &share->region->shares;
+	struct share **list = list_by_region(share->courier, share->region);
 
-	while (*link != share)
-		link = &(*link)->next;
-	*link = share->next;
+	while (*list != share)
+		list = &(*list)->next_by_region;
+	*list = share->next_by_region;
+	*share->link = share->next;
+	if (share->next)
+		share->next->link = share->link;
+	share->region = NULL;
 }
 
 static int share_send(struct share *share)
@@ -196,8 +227,7 @@ static int share_create(struct courier *courier, struct flowipc_region *region,
 		free(share);
 		return err;
 	}
-	share->next = region->shares;
-	region->shares = share;
+	share_link(share);
 	courier->shares[slot] = share;
 	*new = share;
 	return 0;
@@ -248,8 +278,7 @@ void flowipc__courier_withdraw(struct flowipc_region *region)
 
 	pthread_mutex_lock(&shares_lock);
 	while ((share = region->shares)) {
-		region->shares = share->next;
-		share->region = NULL;
+		share_unlink(share);
 		if (ours) {
 			share_withdraw(share);
 		} else {

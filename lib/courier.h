@@ -19,6 +19,9 @@
 /* Regions that can be shared at a time in a session, each way. */
 #define FLOWIPC__REGIONS_MAX 1024
 
+/* Lists that what is shared is divided among, by the region. */
+#define FLOWIPC__SHARE_LISTS 256
+
 struct flowipc_region;
 struct import;
 
@@ -29,6 +32,7 @@ struct courier {
 
 	/* What we share: under the lock of all shares, see courier.c. */
 	struct share *shares[FLOWIPC__REGIONS_MAX];
+	struct share *by_region[FLOWIPC__SHARE_LISTS];
 	uint32_t generation;
 	bool revoked; /* nothing is shared any more */
 	/* Withdrawals for which the peer had no room; read without the lock. */

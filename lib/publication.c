@@ -18,6 +18,7 @@ struct finding {
 	struct flowipc_publication *publication;
 	uint64_t bytes;
 	bool rigid; /* there is no further memory to be had */
+	struct subscriber *holder; /* who is asked, see holder_ready() */
 };
 
 static uint64_t finding_limit(const struct finding *finding)
@@ -32,12 +33,20 @@ void flowipc__publication_hold(struct flowipc_publication *publication)
 	publication->holders++;
 }
 
+void flowipc__publication_unmake(const struct flowipc_publication *publication)
+{
+	if (publication->region)
+		publication->topic->made_bytes -= publication->size;
+}
+
 void flowipc__publication_put(struct flowipc_publication *publication)
 {
 	struct flowipc_topic *topic = publication->topic;
 
 	if (--publication->holders)
 		return;
+	if (!publication->number)
+		flowipc__publication_unmake(publication);
 	if (publication->in_chunk)
 		flowipc__chunks_give(&topic->chunks, &publication->piece);
 	if (publication->region)
@@ -158,6 +167,15 @@ static int finding_ready(void *context)
 	return finding_take(finding, true);
 }
 
+/* The same, but when all are asked, each is looked at once. */
+static int holder_ready(void *context)
+{
+	struct finding *finding = context;
+	int err = flowipc__loans_reclaim(finding->holder->channel);
+
+	return err ? err : finding_take(finding, true);
+}
+
 /* Is there room, were it not for pieces that lie in between? */
 static bool finding_is_fragmented(const struct finding *finding)
 {
@@ -236,16 +254,9 @@ static struct subscriber *holder_find(const struct flowipc_topic *topic,
 static bool shedding_helps(const struct finding *finding)
 {
 	const struct flowipc_topic *topic = finding->topic;
-	const struct flowipc_publication *publication;
 	const struct subscriber *subscriber;
-	uint64_t held = 0;
+	uint64_t held = topic->made_bytes;
 
-	for (publication = topic->publications; publication;
-	     publication = publication->next) {
-		if (publication->holders && !publication->number &&
-		    publication->region)
-			held += publication->size;
-	}
 	for (subscriber = topic->subscribers; subscriber;
 	     subscriber = subscriber->next) {
 		if (subscriber_waits(subscriber))
@@ -274,20 +285,58 @@ static bool history_shed(struct flowipc_topic *topic)
 	return true;
 }
 
-/* Drop a message that was not received. */
-static bool unreceived_shed(struct flowipc_topic *topic)
+/* Messages that were not received and may be dropped, if that is of use. */
+static uint64_t subscriber_backlog(const struct subscriber *subscriber)
 {
-	struct flowipc_channel *channel;
+	struct flowipc_channel *channel = subscriber->channel;
+	const struct sender *sender = &channel->sender;
+
+	if (subscriber->ended || !flowipc__sender_drops(sender) ||
+	    flowipc__consumed_look(channel) ||
+	    !flowipc__dropping_frees(channel))
+		return 0;
+	return sender->position - sender->oldest;
+}
+
+/* Drop a message of each that has so many. True if there was one. */
+static bool backlogs_drop(struct flowipc_topic *topic, uint64_t backlog)
+{
 	struct subscriber *subscriber;
+	bool dropped = false;
 
 	for (subscriber = topic->subscribers; subscriber;
 	     subscriber = subscriber->next) {
-		channel = subscriber->channel;
-		if (!subscriber->ended &&
-		    flowipc__sender_drops(&channel->sender) &&
-		    !flowipc__consumed_look(channel) &&
-		    flowipc__dropping_frees(channel) &&
-		    flowipc__oldest_drop(channel) > 0)
+		if (subscriber->backlog == backlog &&
+		    flowipc__oldest_drop(subscriber->channel) > 0)
+			dropped = true;
+	}
+	return dropped;
+}
+
+/*
+ * Drop what was not received. Those that are furthest behind all have the oldest
+ * publication to come, whose memory is free when each of them has dropped it.
+ */
+static bool unreceived_shed(struct flowipc_topic *topic)
+{
+	struct subscriber *subscriber;
+	uint64_t most = 0;
+
+	for (subscriber = topic->subscribers; subscriber;
+	     subscriber = subscriber->next) {
+		subscriber->backlog = subscriber_backlog(subscriber);
+		if (subscriber->backlog > most)
+			most = subscriber->backlog;
+	}
+	if (!most)
+		return false;
+	if (backlogs_drop(topic, most))
+		return true;
+	/* They are about to receive it, so it is for the others. */
+	for (subscriber = topic->subscribers; subscriber;
+	     subscriber = subscriber->next) {
+		if (subscriber->backlog && subscriber->backlog != most &&
+		    flowipc__oldest_drop(subscriber->channel) > 0)
 			return true;
 	}
 	return false;
@@ -324,8 +373,9 @@ static int finding_wait(struct finding *finding, uint64_t deadline)
 		     subscriber = subscriber->next) {
 			if (!subscriber_waits(subscriber))
 				continue;
+			finding->holder = subscriber;
 			err = flowipc__sender_wait(subscriber->channel,
-						   finding_ready, finding, 0);
+						   holder_ready, finding, 0);
 			if (!err)
 				return 1;
 			if (err == -EAGAIN)
@@ -414,6 +464,7 @@ int flowipc_publication_new(struct flowipc_topic *topic, uint64_t size,
 			flowipc__publication_put(finding.publication);
 			return err;
 		}
+		topic->made_bytes += size;
 	}
 	*publication = finding.publication;
 	return 0;
@@ -437,6 +488,8 @@ int flowipc_publication_truncate(struct flowipc_publication *publication,
 			(unsigned long long)publication->size,
 			publication->number ? " that was sent" : "",
 			(unsigned long long)size);
+	if (publication->region)
+		publication->topic->made_bytes -= publication->size - size;
 	publication->size = size;
 	if (publication->in_chunk)
 		flowipc__chunks_trim(&publication->topic->chunks,

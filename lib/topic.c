@@ -99,13 +99,11 @@ void flowipc__subscriber_end(struct subscriber *subscriber, int error)
 
 void flowipc__subscriber_remove(struct subscriber *subscriber)
 {
-	struct subscriber **link = &subscriber->topic->subscribers;
-
 	if (!subscriber->ended)
 		subscriber_let_go(subscriber);
-	while (*link != subscriber)
-		link = &(*link)->next;
-	*link = subscriber->next;
+	*subscriber->link = subscriber->next;
+	if (subscriber->next)
+		subscriber->next->link = subscriber->link;
 	subscriber->channel->sender.subscriber = NULL;
 	free(subscriber);
 }
@@ -281,6 +279,7 @@ int flowipc_publication_send(struct flowipc_publication *publication,
 	if (!flowipc__topic_is_ours(topic))
 		return flowipc__process_refuse();
 	if (!publication->number) {
+		flowipc__publication_unmake(publication);
 		publication->number = ++topic->published;
 		flowipc__history_add(topic, publication);
 	}
@@ -360,6 +359,9 @@ int flowipc_topic_subscribe(struct flowipc_topic *topic,
 	subscriber->channel = channel;
 	subscriber->wanted = topic->published + 1;
 	subscriber->next = topic->subscribers;
+	subscriber->link = &topic->subscribers;
+	if (subscriber->next)
+		subscriber->next->link = &subscriber->next;
 	topic->subscribers = subscriber;
 	channel->sender.subscriber = subscriber;
 	err = flowipc__sender_error(channel);

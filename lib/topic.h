@@ -48,6 +48,8 @@ struct subscriber {
 	struct flowipc_topic *topic;
 	struct flowipc_channel *channel;
 	struct subscriber *next;
+	struct subscriber **link;
+	uint64_t backlog; /* see unreceived_shed() */
 	uint64_t wanted; /* number of the publication that it gets next */
 	int ended; /* why; 0: it has not */
 };
@@ -57,6 +59,7 @@ struct flowipc_topic {
 	uint64_t process;
 	struct chunks chunks;
 	uint64_t apart_bytes; /* of publications, see there */
+	uint64_t made_bytes; /* of those that the user has in hand, not sent */
 	uint64_t tidied_ticks; /* when memory was last looked after */
 	struct subscriber *subscribers;
 	struct flowipc_publication *publications; /* all, used or not */
@@ -83,6 +86,8 @@ void flowipc__subscribers_reclaim(struct flowipc_topic *topic);
 /* publication.c */
 void flowipc__publication_hold(struct flowipc_publication *publication);
 void flowipc__publication_put(struct flowipc_publication *publication);
+/* The user has it in hand no more. */
+void flowipc__publication_unmake(const struct flowipc_publication *publication);
 /* Somebody may read it, for as long as nobody knows. */
 void flowipc__publication_abandon(struct flowipc_publication *publication);
 void flowipc__publications_free(struct flowipc_topic *topic);

@@ -218,6 +218,32 @@ static void who_lies(void **state)
 	scene_stop(&scene);
 }
 
+/* Who is furthest behind makes room, and nobody else. */
+static void who_is_behind(void **state)
+{
+	struct scene scene;
+	int place;
+	uint64_t i;
+
+	(void)state;
+	scene_start(&scene, 0, 8 * LARGE);
+	for (place = 0; place < 3; place++)
+		seat_take(&scene, place, FLOWIPC_OPTS(channel,
+				.when_full = FLOWIPC_FULL_DROP_OLDEST));
+	for (i = 1; i <= 30; i++) {
+		ok(publish(&scene, i, LARGE, 0));
+		/* these have two to receive, that one all */
+		for (place = 0; place < 3 && i > 2; place += 2)
+			gives(ask(&scene.seats[place], TAKE, 1), i - 2);
+	}
+	none_ended(&scene);
+	gives(flowipc_channel_dropped(scene.seats[0].channel), 0);
+	gives(flowipc_channel_dropped(scene.seats[2].channel), 0);
+	gives(flowipc_channel_dropped(scene.seats[1].channel) +
+	      ask(&scene.seats[1], TAKE_ALL, 0), 30);
+	scene_stop(&scene);
+}
+
 /* Memory is what one may not keep from the others. */
 static void who_hoards(void **state)
 {
@@ -403,6 +429,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(who_leaves_with_messages),
 	TEST(who_dies),
 	TEST(who_lies),
+	TEST(who_is_behind),
 	TEST(who_hoards),
 	TEST(who_holds_all_it_can),
 	TEST(all_memory_is_held),

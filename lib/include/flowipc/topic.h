@@ -18,8 +18,9 @@
  *
  * Memory is shared, so it runs out for all. Then first the oldest of the
  * history are forgotten; then what subscribers of the second kind have not
- * received is dropped; then, of both those kinds, whoever holds most of what it
- * received is disconnected. Those of the first kind are waited for.
+ * received is dropped, of those that are furthest behind; then, of both those
+ * kinds, whoever holds most of what it received is disconnected. Those of the
+ * first kind are waited for.
  *
  * A subscriber that ends, in whichever way, does not disturb the others.
  *
