@@ -315,7 +315,7 @@ static void who_holds_all_it_can(void **state)
 	gives(stats(&scene).missed, 0);
 	gives(ask(&scene.seats[0], CHECK, 0), HELD_MAX);
 	gives(ask(&scene.seats[0], RELEASE, 0), HELD_MAX);
-	ok(publish(&scene, i + 1, 100, 0));
+	ok(publish(&scene, i + 1, 100, test_ms(10000)));
 	gives(stats(&scene).missed, 3);
 	gives(ask(&scene.seats[0], TAKE, 1), i + 1);
 	gives(ask(&scene.seats[1], TAKE, 1), i + 1);
