@@ -307,6 +307,8 @@ static int device_doorbell_create(struct doorbell *mine, int *theirs)
 	*mine = (struct doorbell){.backend = &flowipc__backend_device,
 				  .fd = create.fd[0],
 				  .space_fd = -1,
+				  .space_poll = -1,
+				  .watched = -1,
 				  .fds_fd = pair[0]};
 	theirs[0] = create.fd[1];
 	theirs[1] = pair[1];
@@ -329,6 +331,8 @@ static int device_doorbell_import(struct doorbell *mine, const int *fds)
 	*mine = (struct doorbell){.backend = &flowipc__backend_device,
 				  .fd = fds[0],
 				  .space_fd = -1,
+				  .space_poll = -1,
+				  .watched = -1,
 				  .fds_fd = fds[1]};
 	return 0;
 }

@@ -213,6 +213,8 @@ static int memfd_doorbell_create(struct doorbell *mine, int *theirs)
 	*mine = (struct doorbell){.backend = &flowipc__backend_memfd,
 				  .fd = pairs[0][0],
 				  .space_fd = pairs[1][0],
+				  .space_poll = -1,
+				  .watched = -1,
 				  .fds_fd = pairs[2][0]};
 	return 0;
 }
@@ -228,6 +230,8 @@ static int memfd_doorbell_import(struct doorbell *mine, const int *fds)
 	*mine = (struct doorbell){.backend = &flowipc__backend_memfd,
 				  .fd = fds[0],
 				  .space_fd = fds[1],
+				  .space_poll = -1,
+				  .watched = -1,
 				  .fds_fd = fds[2]};
 	return 0;
 }

@@ -114,6 +114,9 @@ const char *flowipc_backend_name(enum flowipc_backend backend)
 	}
 }
 
+const struct doorbell flowipc__no_doorbell = {
+	.fd = -1, .space_fd = -1, .space_poll = -1, .watched = -1, .fds_fd = -1};
+
 bool flowipc__doorbell_is_hung_up(const struct doorbell *doorbell)
 {
 	struct pollfd pollfd = {.fd = doorbell->fd};
@@ -123,27 +126,48 @@ bool flowipc__doorbell_is_hung_up(const struct doorbell *doorbell)
 
 /*
  * A descriptor that serves both bells reports SPACE as writable, so that one
- * poll could not wait for MESSAGE alone. An epoll instance tells them apart.
+ * poll could not wait for MESSAGE alone; and what is full may be a socket. An
+ * epoll instance reports all as readable.
  */
 int flowipc__doorbell_space_fd(struct doorbell *doorbell)
 {
-	struct epoll_event event = {.events = EPOLLOUT};
+	bool apart = doorbell->space_fd >= 0;
+	struct epoll_event event = {.events = apart ? EPOLLIN : EPOLLOUT};
+	int bell = apart ? doorbell->space_fd : doorbell->fd;
 	int fd, err;
 
-	if (doorbell->space_fd >= 0)
-		return doorbell->space_fd;
+	if (doorbell->space_poll >= 0)
+		return doorbell->space_poll;
 	fd = epoll_create1(EPOLL_CLOEXEC);
-	err = fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, doorbell->fd, &event) ?
-		      -errno :
-		      0;
+	err = fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, bell, &event) ? -errno : 0;
 	if (err) {
 		if (fd >= 0)
 			close(fd);
 		return flowipc__fail(err, "cannot make a descriptor to poll: %s",
 				     strerror(-err));
 	}
-	doorbell->space_fd = fd;
+	doorbell->space_poll = fd;
 	return fd;
+}
+
+int flowipc__doorbell_watch(struct doorbell *doorbell, int socket)
+{
+	struct epoll_event event = {.events = EPOLLOUT};
+
+	if (doorbell->watched == socket)
+		return 0;
+	if (doorbell->watched >= 0)
+		epoll_ctl(doorbell->space_poll, EPOLL_CTL_DEL,
+			  doorbell->watched, &event);
+	doorbell->watched = -1;
+	if (socket < 0)
+		return 0;
+	if (epoll_ctl(doorbell->space_poll, EPOLL_CTL_ADD, socket, &event))
+		return flowipc__fail(-errno,
+				     "cannot poll for room in a socket: %s",
+				     strerror(errno));
+	doorbell->watched = socket;
+	return 0;
 }
 
 void flowipc__doorbell_close(struct doorbell *doorbell)
@@ -152,11 +176,11 @@ void flowipc__doorbell_close(struct doorbell *doorbell)
 		close(doorbell->fd);
 	if (doorbell->space_fd >= 0)
 		close(doorbell->space_fd);
+	if (doorbell->space_poll >= 0)
+		close(doorbell->space_poll);
 	if (doorbell->fds_fd >= 0)
 		close(doorbell->fds_fd);
-	doorbell->fd = -1;
-	doorbell->space_fd = -1;
-	doorbell->fds_fd = -1;
+	*doorbell = flowipc__no_doorbell;
 }
 
 struct mapping flowipc__mapping(void *base, uint64_t size)

@@ -26,8 +26,9 @@ enum {
 struct doorbell {
 	const struct backend *backend;
 	int fd;
-	/* Readable on SPACE and HUP; -1 where fd does, until somebody asks. */
-	int space_fd;
+	int space_fd; /* readable on SPACE and HUP; -1 where fd does */
+	int space_poll; /* an epoll instance, once somebody asks; else -1 */
+	int watched; /* a socket that is in it, or -1 */
 	int fds_fd; /* what is left at the door: descriptors of messages */
 };
 
@@ -116,9 +117,12 @@ bool flowipc__backend_is_forced(void);
 const struct backend *flowipc__backend_get(enum flowipc_backend id);
 
 /* The same for every back end. */
+extern const struct doorbell flowipc__no_doorbell;
 bool flowipc__doorbell_is_hung_up(const struct doorbell *doorbell);
 /* A descriptor that is readable on SPACE and on HUP, kept by the doorbell. */
 int flowipc__doorbell_space_fd(struct doorbell *doorbell);
+/* It is also readable as long as @socket can be written; -1: no socket. */
+int flowipc__doorbell_watch(struct doorbell *doorbell, int socket);
 void flowipc__doorbell_close(struct doorbell *doorbell);
 struct mapping flowipc__mapping(void *base, uint64_t size);
 /* False in a child of the process that it was made in. */

@@ -247,9 +247,7 @@ int flowipc__channel_create(struct flowipc_session *session,
 	new->session = session;
 	new->process = session->process;
 	new->courier = &session->courier;
-	new->doorbell.fd = -1;
-	new->doorbell.space_fd = -1;
-	new->doorbell.fds_fd = -1;
+	new->doorbell = flowipc__no_doorbell;
 	new->sender.lane.mode = opts->wait_mode;
 	new->receiver.lane.mode = opts->wait_mode;
 	new->receiver.lane.polled = opts->wait_mode != FLOWIPC_WAIT_SPIN;

@@ -199,6 +199,10 @@ int flowipc__sender_error(struct flowipc_channel *channel);
 int flowipc__sender_wait(struct flowipc_channel *channel, lane_ready_fn *ready,
 			 void *context, uint64_t deadline);
 
+/* The same, for room in a socket to the peer. */
+int flowipc__sender_wait_socket(struct flowipc_channel *channel, int socket,
+				struct patience *patience);
+
 /* See how far the peer has come. -EPROTO. */
 int flowipc__consumed_look(struct flowipc_channel *channel);
 

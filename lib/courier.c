@@ -10,7 +10,6 @@
  * Neither is taken under the other.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -263,11 +262,6 @@ void flowipc__courier_unshare(struct courier *courier,
 	if (share)
 		share->messages--;
 	pthread_mutex_unlock(&shares_lock);
-}
-
-int flowipc__courier_wait(struct courier *courier, uint64_t deadline)
-{
-	return flowipc__packet_wait(courier->socket, POLLOUT, deadline);
 }
 
 void flowipc__courier_withdraw(struct flowipc_region *region)

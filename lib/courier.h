@@ -62,8 +62,6 @@ int flowipc__courier_share(struct courier *courier,
 /* A message that was to be sent from it, or was, will not be received. */
 void flowipc__courier_unshare(struct courier *courier,
 			      struct flowipc_region *region);
-/* Wait until the peer has caught up. */
-int flowipc__courier_wait(struct courier *courier, uint64_t deadline);
 /* Nobody sends from the region any more: tell all peers to unmap it. */
 void flowipc__courier_withdraw(struct flowipc_region *region);
 /* All messages that were sent from a region, where share() was not asked. */

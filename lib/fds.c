@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -97,8 +96,7 @@ int flowipc__fds_send(struct flowipc_message *message,
 			return err;
 		/* It receives them when it receives the messages. */
 		flowipc__lane_ring(&channel->sender.lane);
-		err = flowipc__packet_wait(
-			socket, POLLOUT, flowipc__patience_deadline(patience));
+		err = flowipc__sender_wait_socket(channel, socket, patience);
 		if (err)
 			return err;
 	}

@@ -2,11 +2,13 @@
 /* Sending: from a message to a slot of our ring. */
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
 
 #include "channel.h"
 #include "courier.h"
 #include "error.h"
+#include "packet.h"
 #include "probes.h"
 
 int flowipc__consumed_look(struct flowipc_channel *channel)
@@ -82,6 +84,15 @@ static bool sender_is_quiet(const struct sender *sender)
 	return (sender->corked || sender->batches) && !sender->waiting;
 }
 
+/* What a wait gives, to a sender that may be one that waits no longer. */
+static int patience_ended(struct flowipc_channel *channel, int err)
+{
+	if ((err == -EAGAIN || err == -ETIMEDOUT) &&
+	    channel->sender.when_full == FLOWIPC_FULL_DISCONNECT)
+		return flowipc__channel_disconnect(channel);
+	return err;
+}
+
 int flowipc__sender_wait(struct flowipc_channel *channel, lane_ready_fn *ready,
 			 void *context, uint64_t deadline)
 {
@@ -93,10 +104,23 @@ int flowipc__sender_wait(struct flowipc_channel *channel, lane_ready_fn *ready,
 	sender->waiting++;
 	err = flowipc__lane_wait(&sender->lane, ready, context, deadline);
 	sender->waiting--;
-	if ((err == -EAGAIN || err == -ETIMEDOUT) &&
-	    sender->when_full == FLOWIPC_FULL_DISCONNECT)
-		err = flowipc__channel_disconnect(channel);
-	return err;
+	/* Of what is to be polled for, the bell alone is to tell. */
+	if (err == -EAGAIN)
+		flowipc__doorbell_watch(&channel->doorbell, -1);
+	return patience_ended(channel, err);
+}
+
+int flowipc__sender_wait_socket(struct flowipc_channel *channel, int socket,
+				struct patience *patience)
+{
+	int err = flowipc__packet_wait(socket, POLLOUT,
+				       flowipc__patience_deadline(patience));
+
+	int polled;
+
+	polled = err == -EAGAIN && channel->sender.lane.polled ? socket : -1;
+	polled = flowipc__doorbell_watch(&channel->doorbell, polled);
+	return patience_ended(channel, polled ? polled : err);
 }
 
 static int slots_wait(struct flowipc_channel *channel, uint64_t count,
@@ -187,8 +211,8 @@ static int region_share(struct flowipc_channel *channel,
 		 * listen to the courier.
 		 */
 		flowipc__lane_kick(&channel->sender.lane);
-		err = flowipc__courier_wait(
-			channel->courier, flowipc__patience_deadline(patience));
+		err = flowipc__sender_wait_socket(
+			channel, channel->courier->socket, patience);
 		if (err)
 			return err;
 	}

@@ -242,9 +242,6 @@ static int subscriber_send(struct subscriber *subscriber,
 	}
 	if (err == -EAGAIN && when_full == FLOWIPC_FULL_DROP_OLDEST)
 		return 0;
-	/* It has room for messages, but not for the news of their memory. */
-	if (err == -EAGAIN && when_full == FLOWIPC_FULL_DISCONNECT)
-		err = flowipc__channel_disconnect(channel);
 	if (error_passes(err) && !flowipc__channel_error(channel))
 		return err;
 	flowipc__subscriber_end(subscriber, err);

@@ -206,6 +206,100 @@ static void room(void **state)
 	room_of(FLOWIPC_WAIT_SLEEP);
 }
 
+/* There are slots and memory, but no room in a socket. */
+enum load { DESCRIPTORS, REGIONS };
+
+enum { LOADS = 900 };
+
+static struct flowipc_region *regions[LOADS];
+
+static int send_load(struct link *link, enum load load, int number)
+{
+	struct flowipc_message *message;
+	int err;
+
+	if (load == DESCRIPTORS) {
+		ok(flowipc_message_new(link->channel, 1, 0, &message));
+		ok(flowipc_message_attach_fd(message, link->sync));
+	} else {
+		if (!regions[number])
+			ok(flowipc_region_create(1, NULL, &regions[number]));
+		ok(flowipc_message_from_region(link->channel, regions[number],
+					       0, 1, 0, &message));
+	}
+	err = flowipc_message_send(message, 0);
+	if (err)
+		flowipc_message_release(message);
+	return err;
+}
+
+static void take_when_told(struct link *far, void *arg)
+{
+	struct flowipc_message *message;
+	uint64_t count;
+
+	(void)arg;
+	while ((count = sync_get(far->sync))) {
+		while (count--) {
+			ok(flowipc_message_receive(far->channel, &message,
+						   test_ms(5000)));
+			flowipc_message_release(message);
+		}
+		sync_put(far->sync, 0);
+	}
+}
+
+static void room_in_a_socket_for(enum load load)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int epoll, round, number = 0, count, err;
+	struct link link;
+	uint32_t events;
+
+	link_start(&link, FLOWIPC_OPTS(channel, .slots = 1024), NULL,
+		   take_when_told, NULL);
+	epoll = (int)sys(epoll_create1(EPOLL_CLOEXEC));
+	sys(epoll_ctl(epoll, EPOLL_CTL_ADD,
+		      flowipc_channel_space_fd(link.channel), &event));
+	for (round = 0; round < 2; round++) {
+		for (count = 0; number < LOADS; count++, number++) {
+			err = send_load(&link, load, number);
+			if (err)
+				break;
+		}
+		gives(err, -EAGAIN);
+		check(count);
+		gives(ready(epoll, &events, 0), 0);
+		give(&link, (uint64_t)count);
+		gives(ready(epoll, &events, test_ms(5000)), 1);
+		check(events & EPOLLIN && !(events & EPOLLHUP));
+	}
+	ok(send_load(&link, load, number));
+	give(&link, 1);
+	/* for slots it is not readable because there is room in the socket */
+	while (!(err = flowipc_send(link.channel, "", 1, 0)))
+		;
+	gives(err, -EAGAIN);
+	gives(ready(epoll, &events, 0), 0);
+	give(&link, 1);
+	gives(ready(epoll, &events, test_ms(5000)), 1);
+	sync_put(link.sync, 0);
+	peer_join(&link.peer);
+	close(epoll);
+	link_close(&link);
+	while (number >= 0) {
+		flowipc_region_destroy(regions[number]);
+		regions[number--] = NULL;
+	}
+}
+
+static void room_in_a_socket(void **state)
+{
+	(void)state;
+	room_in_a_socket_for(DESCRIPTORS);
+	room_in_a_socket_for(REGIONS);
+}
+
 /* A descriptor that cannot be had is not asked for in vain for ever. */
 static void room_without_descriptors(void **state)
 {
@@ -272,6 +366,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(descriptor),
 	TEST(descriptor_without_messages),
 	TEST(room),
+	TEST(room_in_a_socket),
 	TEST(room_without_descriptors),
 	TEST(descriptor_of_a_session),
 };
