@@ -12,6 +12,7 @@ EXTRA_DIST += selftests/kmod/run
 
 kmod_selftests = \
 	selftests/kmod/account \
+	selftests/kmod/attack-death \
 	selftests/kmod/attack-input \
 	selftests/kmod/attack-lifetime \
 	selftests/kmod/attack-limits \
@@ -31,6 +32,7 @@ kmod_selftests = \
 	selftests/kmod/peer \
 	selftests/kmod/region \
 	selftests/kmod/revoke \
+	selftests/kmod/revoke_race \
 	selftests/kmod/seal \
 	selftests/kmod/seal_info \
 	selftests/kmod/shutdown \
@@ -52,6 +54,10 @@ kmod_selftests_ldflags = -all-static -pthread
 selftests_kmod_account_SOURCES = selftests/kmod/account.c selftests/kmod/cgroup.h $(kmod_selftests_headers)
 selftests_kmod_account_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_account_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_attack_death_SOURCES = selftests/kmod/attack-death.c selftests/kmod/attack.h $(kmod_selftests_headers)
+selftests_kmod_attack_death_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_attack_death_LDFLAGS = $(kmod_selftests_ldflags)
 
 selftests_kmod_attack_input_SOURCES = selftests/kmod/attack-input.c selftests/kmod/attack.h $(kmod_selftests_headers)
 selftests_kmod_attack_input_CFLAGS = $(kmod_selftests_cflags)
@@ -128,6 +134,10 @@ selftests_kmod_region_LDFLAGS = $(kmod_selftests_ldflags)
 selftests_kmod_revoke_SOURCES = selftests/kmod/revoke.c $(kmod_selftests_headers)
 selftests_kmod_revoke_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_revoke_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_revoke_race_SOURCES = selftests/kmod/revoke_race.c $(kmod_selftests_headers)
+selftests_kmod_revoke_race_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_revoke_race_LDFLAGS = $(kmod_selftests_ldflags)
 
 selftests_kmod_seal_SOURCES = selftests/kmod/seal.c selftests/kmod/seal.h selftests/kmod/pin.h $(kmod_selftests_headers)
 selftests_kmod_seal_CFLAGS = $(kmod_selftests_cflags)
