@@ -14,6 +14,7 @@ kmod_selftests = \
 	selftests/kmod/account \
 	selftests/kmod/attack-death \
 	selftests/kmod/attack-input \
+	selftests/kmod/attack-leak \
 	selftests/kmod/attack-lifetime \
 	selftests/kmod/attack-limits \
 	selftests/kmod/attack-mapping \
@@ -62,6 +63,10 @@ selftests_kmod_attack_death_LDFLAGS = $(kmod_selftests_ldflags)
 selftests_kmod_attack_input_SOURCES = selftests/kmod/attack-input.c selftests/kmod/attack.h $(kmod_selftests_headers)
 selftests_kmod_attack_input_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_attack_input_LDFLAGS = $(kmod_selftests_ldflags)
+
+selftests_kmod_attack_leak_SOURCES = selftests/kmod/attack-leak.c selftests/kmod/attack.h $(kmod_selftests_headers)
+selftests_kmod_attack_leak_CFLAGS = $(kmod_selftests_cflags)
+selftests_kmod_attack_leak_LDFLAGS = $(kmod_selftests_ldflags)
 
 selftests_kmod_attack_lifetime_SOURCES = selftests/kmod/attack-lifetime.c selftests/kmod/attack.h $(kmod_selftests_headers)
 selftests_kmod_attack_lifetime_CFLAGS = $(kmod_selftests_cflags)
