@@ -67,6 +67,8 @@ static void client_run(struct flow *flow, enum direction direction,
 			flow_send(flow, test_ms(20000)) :
 			flow_receive(flow, test_ms(20000));
 	check_msg(!err || err == -EPIPE, "the server does not answer");
+	/* before the server can see any of it */
+	atomic_store(&flow->account->closing, true);
 	if (err && direction == FROM_SERVER)
 		receiver_compare(flow);
 	else if (!err && test_random_below(random, 2))
@@ -78,7 +80,6 @@ static void client_run(struct flow *flow, enum direction direction,
 		compared(direction);
 		await_end(session, false);
 	}
-	atomic_store(&flow->account->closing, true);
 }
 
 void client(int sync, void *arg)

@@ -3,7 +3,7 @@
 
 #include <poll.h>
 
-enum { SEATS = 16, BURST = 64, HISTORY = 8, MOST_BYTES = 4 << 20 };
+enum { SEATS = 16, BURST = 64, MOST_BYTES = 4 << 20 };
 
 struct seat {
 	struct flowipc_session *session;

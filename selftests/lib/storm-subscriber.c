@@ -15,6 +15,7 @@ static int publication_receive(struct flow *flow,
 	if (!flow->account) {
 		flow_begin(flow, flowipc_message_correlation(message));
 		flow->position = flowipc_message_type(message);
+		flow->first = flow->position;
 	}
 	position = flowipc_message_type(message);
 	check_msg(position == flow->position ||
@@ -30,13 +31,17 @@ static int publication_receive(struct flow *flow,
 	return 0;
 }
 
-/* Whoever is waited for has got all; others may have been left behind. */
+/*
+ * Whoever is waited for has got all, unless the publisher was killed while it was
+ * still sending the history. Others may have been left behind.
+ */
 static void subscriber_compare(const struct flow *flow,
 			       enum flowipc_when_full when_full)
 {
 	uint64_t sent;
 
-	if (when_full == FLOWIPC_FULL_WAIT) {
+	if (when_full == FLOWIPC_FULL_WAIT &&
+	    flow->position - flow->first > HISTORY) {
 		receiver_compare(flow);
 		return;
 	}

@@ -36,6 +36,7 @@ enum role {
 enum {
 	STREAMS = 4096, /* far more than can be of interest at a time */
 	KEPT = 8,
+	HISTORY = 8, /* of a topic */
 	PIECES = 6,
 	REGION_BYTES = 100000,
 	REGION_SEED = 77,
@@ -81,6 +82,7 @@ struct flow {
 	uint64_t stream;
 	bool published;
 	uint64_t position;
+	uint64_t first; /* position at which a subscriber began */
 	struct flowipc_region *region; /* to send from */
 	struct kept kept[KEPT];
 };
