@@ -114,15 +114,13 @@ void flowipc__reply_deliver(struct flowipc_message *reply)
 
 void flowipc__reply_lose(const struct flowipc_message *reply, int error)
 {
-	struct receiver *receiver = &reply->channel->receiver;
-	struct flowipc_call *call =
-		call_of_reply(&receiver->calls, reply->call);
+	struct calls *calls = &reply->channel->receiver.calls;
+	struct flowipc_call *call = call_of_reply(calls, reply->call);
 
 	if (!call)
 		return;
 	call->error = error;
-	answered_add(&receiver->calls, call);
-	flowipc__crowd_call(receiver->lane.crowd);
+	answered_add(calls, call);
 }
 
 void flowipc__calls_close(struct flowipc_channel *channel)

@@ -12,9 +12,9 @@
  * Nobody receives on behalf of the calls. Who waits for a reply takes what
  * arrives in the meantime and hands it on: replies to their calls, all else to
  * the queue of those who receive; and so do those who receive. In a crowd one
- * waits for the peer and the others look when something was handed on (see
- * crowd.h). Nobody can wake who waits for the peer, but nobody needs to: whatever
- * was handed on has arrived after his bell was armed, so the peer has rung it.
+ * waits for the peer on behalf of the others (see crowd.h). Whoever hands
+ * something on need not wake anybody: it has arrived after the one's bell was
+ * armed, so the peer has rung it, and the one lets the others look.
  */
 #ifndef FLOWIPC_LIB_CALL_H
 #define FLOWIPC_LIB_CALL_H

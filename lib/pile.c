@@ -40,7 +40,6 @@ void flowipc__pile_add(struct flowipc_channel *channel, struct queue *queue,
 		queue->first = message;
 	queue->last = message;
 	channel->receiver.piled += room_of(message);
-	flowipc__crowd_call(channel->receiver.lane.crowd);
 }
 
 void flowipc__pile_put_back(struct flowipc_channel *channel,
@@ -53,7 +52,6 @@ void flowipc__pile_put_back(struct flowipc_channel *channel,
 		kept->last = message;
 	kept->first = message;
 	channel->receiver.piled += room_of(message);
-	flowipc__crowd_call(channel->receiver.lane.crowd);
 }
 
 struct flowipc_message *flowipc__pile_take(struct flowipc_channel *channel,

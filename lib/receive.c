@@ -475,12 +475,10 @@ int flowipc__messages_keep(struct flowipc_channel *channel,
 			flowipc__pile_add(channel, &receiver->kept,
 					  messages[i]);
 		/* It was a message, so it is for a receiver to be told. */
-		if (err == -EACCES) {
+		if (err == -EACCES)
 			receiver->owed = err;
-			flowipc__crowd_call(receiver->lane.crowd);
-		} else if (err) {
+		else if (err)
 			return err;
-		}
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "calls.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 
 enum { THREADS = 4 };
 
@@ -78,6 +79,89 @@ static void killed_while_calls_are_in_flight(void **state)
 		gives(calls_of(link.channel).replies, 1);
 		flowipc_call_end(call);
 		link_close(&link);
+	}
+}
+
+/* Of two threads the first waits in vain, but for both of them. */
+struct waiter {
+	struct thread thread;
+	struct flowipc_channel *channel;
+	bool calls; /* or receives */
+	_Atomic bool done;
+};
+
+static void wait_for_one(void *arg)
+{
+	struct waiter *waiter = arg;
+	struct flowipc_message *message;
+
+	if (waiter->calls)
+		ok(flowipc_call(make(waiter->channel, 0), -1, &message));
+	else
+		ok(flowipc_message_receive(waiter->channel, &message, -1));
+	gives(flowipc_message_type(message), waiter->calls);
+	flowipc_message_release(message);
+	atomic_store(&waiter->done, true);
+}
+
+static bool is_done_soon(struct waiter *waiter)
+{
+	int i;
+
+	for (i = 0; i < 300 && !atomic_load(&waiter->done); i++)
+		test_sleep_ms(test_ms(10));
+	return atomic_load(&waiter->done);
+}
+
+/* Answers the request of that number, or sends a message if it is 0. */
+static void serve_in_turn(struct link *far, void *arg)
+{
+	uint64_t requests[2], count = 0, order;
+
+	(void)arg;
+	while ((order = sync_get(far->sync)) < 3) {
+		while (count < order)
+			requests[count++] = next_request(far->channel);
+		if (order)
+			ok(flowipc_reply(make(far->channel, 1),
+					 requests[order - 1], 0, 0));
+		else
+			ok(flowipc_message_send(make(far->channel, 0), 0));
+	}
+}
+
+static void none_keeps_another_waiting(void **state)
+{
+	enum flowipc_wait_mode mode;
+	struct waiter waiters[2];
+	struct link link;
+	int kind, i;
+
+	(void)state;
+	for (mode = FLOWIPC_WAIT_ADAPTIVE; mode <= FLOWIPC_WAIT_SLEEP; mode++) {
+		for (kind = 1; kind < 4; kind++) {
+			link_start(&link, FLOWIPC_OPTS(channel, MANY,
+					.wait_mode = mode), NULL,
+				   serve_in_turn, NULL);
+			for (i = 0; i < 2; i++) {
+				waiters[i] = (struct waiter){
+					.channel = link.channel,
+					.calls = kind & 1 << i };
+				thread_start(&waiters[i].thread, wait_for_one,
+					     &waiters[i]);
+				test_sleep_ms(50);
+			}
+			/* the second one, then the first */
+			sync_put(link.sync, kind == 1 ? 0 : kind == 2 ? 1 : 2);
+			check(is_done_soon(&waiters[1]));
+			check(!atomic_load(&waiters[0].done));
+			sync_put(link.sync, kind == 2 ? 0 : 1);
+			check(is_done_soon(&waiters[0]));
+			thread_join(&waiters[0].thread);
+			thread_join(&waiters[1].thread);
+			sync_put(link.sync, 3);
+			link_stop(&link);
+		}
 	}
 }
 
@@ -261,6 +345,7 @@ static void wrong_arguments(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+	TEST(none_keeps_another_waiting),
 	TEST(killed_while_calls_are_in_flight),
 	TEST(caller_is_killed),
 	TEST(shut_down),

@@ -34,7 +34,7 @@
  * receive with timeout 0 until that gives -EAGAIN, which hands replies to their
  * calls as well; then take the calls that have one, with flowipc_call_next(),
  * until there is none; then poll. Whoever has received or waited for a reply
- * after that starts over.
+ * after that starts over; and so does who gets -ENOBUFS, when some were taken.
  *
  * With FLOWIPC_FULL_DROP_OLDEST a side can neither call nor reply, because a
  * request or reply that is dropped would be waited for in vain. Requests and

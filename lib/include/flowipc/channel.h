@@ -15,7 +15,7 @@
  * call gives -EAGAIN, for that is what asks the peer to wake this side. Any
  * other result means that there is nothing to poll for: there may be more, or
  * the direction has ended. Readable is a hint, not a promise: the next call may
- * give -EAGAIN once more.
+ * give -EAGAIN once more. For replies to requests see call.h.
  *
  * A channel does not work in a forked child, which gets -EPERM: its memory is
  * not there. As long as such a child has not closed its descriptors, by exec or

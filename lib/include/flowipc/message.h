@@ -261,7 +261,8 @@ flowipc_message_send_batch(struct flowipc_message *const *messages,
  * @param message set to the message; give it back with
  *        flowipc_message_release() as soon as it is not needed any more,
  *        because it takes up the sender's memory.
- * @return 0; -EAGAIN, -ETIMEDOUT; -EPIPE; -EPROTO; -ENOMEM; -EINTR.
+ * @return 0; -EAGAIN, -ETIMEDOUT; -EPIPE; -EPROTO; -ENOMEM; -EINTR; where calls
+ * are in flight also -ENOBUFS, see call.h.
  *
  * Belongs to the receiving thread. Since 0.1.
  */
