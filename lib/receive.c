@@ -115,11 +115,11 @@ static int ring_look(struct flowipc_channel *channel)
 	int ended;
 
 	messages_skip(channel);
-	if (slot_arrived(channel))
-		return 1;
 	ended = flowipc__channel_error(channel);
 	if (ended)
 		return ended;
+	if (slot_arrived(channel))
+		return 1;
 	flowipc__views_collect(channel);
 	ended = stream_ended(channel);
 	return ended > 0 ? -EPIPE : ended;
@@ -509,12 +509,7 @@ int flowipc__messages_receive(struct flowipc_channel *channel,
 	if (!flowipc__channel_is_ours(channel))
 		return flowipc__process_refuse();
 	do {
-		err = 0;
-		if (!receiver->kept.first) {
-			err = flowipc__channel_error(channel);
-			if (!err)
-				err = message_wait(channel, &patience);
-		}
+		err = message_wait(channel, &patience);
 		while (receiver->kept.first && (size_t)taken < count)
 			messages[taken++] =
 				flowipc__pile_take(channel, &receiver->kept);
