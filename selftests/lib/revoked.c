@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A session that one side revokes: what the other was lent is gone at once. */
+/* What the other side was lent, and is taken back, is gone at once. */
 #include "harness.h"
 
 #include <setjmp.h>
@@ -252,6 +252,50 @@ static void before_it_was_received(void **state)
 	peer_join(&link.peer);
 }
 
+static void answer_and_revoke(struct link *far, void *arg)
+{
+	struct flowipc_message *request, *reply;
+	struct flowipc_region *region;
+
+	(void)arg;
+	ok(flowipc_region_create(BYTES, NULL, &region));
+	ok(flowipc_message_receive(far->channel, &request, test_ms(5000)));
+	ok(flowipc_message_from_region(far->channel, region, 0, BYTES, 0,
+				       &reply));
+	ok(flowipc_reply(reply, flowipc_message_request(request), 0,
+			 test_ms(5000)));
+	ok(flowipc_region_revoke(region));
+	sync_put(far->sync, 0);
+	flowipc_message_release(request);
+	ok(flowipc_message_receive(far->channel, &request, test_ms(5000)));
+	ok(flowipc_message_new(far->channel, 1, 0, &reply));
+	ok(flowipc_reply(reply, flowipc_message_request(request), 0,
+			 test_ms(5000)));
+	flowipc_message_release(request);
+	flowipc_region_destroy(region);
+}
+
+/* A call whose reply is taken back fails, and no other. */
+static void a_reply(void **state)
+{
+	struct flowipc_message *request, *reply;
+	struct flowipc_call *call;
+	struct link link;
+
+	(void)state;
+	need_revocation();
+	link_start(&link, NULL, NULL, answer_and_revoke, NULL);
+	ok(flowipc_message_new(link.channel, 1, 0, &request));
+	ok(flowipc_call_start(request, NULL, test_ms(5000), &call));
+	sync_get(link.sync);
+	gives(flowipc_call_wait(call, test_ms(5000), &reply), -EACCES);
+	flowipc_call_end(call);
+	ok(flowipc_message_new(link.channel, 1, 0, &request));
+	ok(flowipc_call(request, test_ms(5000), &reply));
+	flowipc_message_release(reply);
+	link_stop(&link);
+}
+
 static void wait_for_message(void *arg)
 {
 	struct flowipc_message *message;
@@ -295,6 +339,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(takes_everything_back),
 	TEST(from_one_peer_alone),
 	TEST(before_it_was_received),
+	TEST(a_reply),
 	TEST(wakes_who_waits),
 };
 
