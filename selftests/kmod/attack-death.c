@@ -1,33 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Attacks by sudden death: of owner and claimer at once, in each other's way. */
-#include "harness.h"
-#include "attack.h"
-
-#define SIZE	(16 * PAGE)
-
-FIXTURE(attack) {
-	int device;
-	int region;
-	uint64_t used;
-};
-
-FIXTURE_SETUP(attack)
-{
-	self->device = device_open();
-	ASSERT_LE(0, self->device);
-	self->used = used_total_bytes(self->device);
-	self->region = region_create(self->device, SIZE);
-	ASSERT_LE(0, self->region);
-}
-
-FIXTURE_TEARDOWN(attack)
-{
-}
-
-static bool only_the_region_is_left(struct attack *self)
-{
-	return EVENTUALLY(used_total_bytes(self->device) == self->used + SIZE);
-}
+#include "attack-lifetime.h"
 
 /*
  * Class 18, deadlocks at exit. Owner and claimer both fault all the time, the

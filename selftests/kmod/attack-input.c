@@ -6,32 +6,7 @@
 #include <sys/eventfd.h>
 #include <sys/time.h>
 
-#include "harness.h"
-#include "attack.h"
-
-#define SIZE	(16 * PAGE)
-
-FIXTURE(attack) {
-	int device;
-	int region;
-	int grant;
-	int ends[2];
-};
-
-FIXTURE_SETUP(attack)
-{
-	self->device = device_open();
-	ASSERT_LE(0, self->device);
-	self->region = region_create(self->device, SIZE);
-	ASSERT_LE(0, self->region);
-	self->grant = grant_create(self->region, 2 * PAGE, PAGE, READ);
-	ASSERT_LE(0, self->grant);
-	ASSERT_EQ(0, channel_create(self->device, self->ends));
-}
-
-FIXTURE_TEARDOWN(attack)
-{
-}
+#include "attack-input.h"
 
 /*
  * Class 11, double fetch. The argument lies across two pages, and the second is

@@ -6,34 +6,7 @@
 #include <sys/resource.h>
 #include <sys/uio.h>
 
-#include "harness.h"
-#include "attack.h"
-
-#define SIZE	(16 * PAGE)
-
-FIXTURE(attack) {
-	int device;
-	int region;
-	uint64_t used;
-};
-
-FIXTURE_SETUP(attack)
-{
-	self->device = device_open();
-	ASSERT_LE(0, self->device);
-	self->used = used_total_bytes(self->device);
-	self->region = region_create(self->device, SIZE);
-	ASSERT_LE(0, self->region);
-}
-
-FIXTURE_TEARDOWN(attack)
-{
-}
-
-static bool only_the_region_is_left(struct attack *self)
-{
-	return EVENTUALLY(used_total_bytes(self->device) == self->used + SIZE);
-}
+#include "attack-lifetime.h"
 
 /*
  * Class 1, a descriptor that others see before it is finished. The argument is

@@ -56,19 +56,19 @@ selftests_kmod_account_SOURCES = selftests/kmod/account.c selftests/kmod/cgroup.
 selftests_kmod_account_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_account_LDFLAGS = $(kmod_selftests_ldflags)
 
-selftests_kmod_attack_death_SOURCES = selftests/kmod/attack-death.c selftests/kmod/attack.h $(kmod_selftests_headers)
+selftests_kmod_attack_death_SOURCES = selftests/kmod/attack-death.c selftests/kmod/attack-lifetime.h selftests/kmod/attack.h $(kmod_selftests_headers)
 selftests_kmod_attack_death_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_attack_death_LDFLAGS = $(kmod_selftests_ldflags)
 
-selftests_kmod_attack_input_SOURCES = selftests/kmod/attack-input.c selftests/kmod/attack.h $(kmod_selftests_headers)
+selftests_kmod_attack_input_SOURCES = selftests/kmod/attack-input.c selftests/kmod/attack-input.h selftests/kmod/attack.h $(kmod_selftests_headers)
 selftests_kmod_attack_input_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_attack_input_LDFLAGS = $(kmod_selftests_ldflags)
 
-selftests_kmod_attack_leak_SOURCES = selftests/kmod/attack-leak.c selftests/kmod/attack.h $(kmod_selftests_headers)
+selftests_kmod_attack_leak_SOURCES = selftests/kmod/attack-leak.c selftests/kmod/attack-input.h selftests/kmod/attack.h $(kmod_selftests_headers)
 selftests_kmod_attack_leak_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_attack_leak_LDFLAGS = $(kmod_selftests_ldflags)
 
-selftests_kmod_attack_lifetime_SOURCES = selftests/kmod/attack-lifetime.c selftests/kmod/attack.h $(kmod_selftests_headers)
+selftests_kmod_attack_lifetime_SOURCES = selftests/kmod/attack-lifetime.c selftests/kmod/attack-lifetime.h selftests/kmod/attack.h $(kmod_selftests_headers)
 selftests_kmod_attack_lifetime_CFLAGS = $(kmod_selftests_cflags)
 selftests_kmod_attack_lifetime_LDFLAGS = $(kmod_selftests_ldflags)
 

@@ -13,32 +13,6 @@ static uint64_t size_of(uint64_t number)
 	return number == 1 ? LENT : number == 2 ? LARGE : 8;
 }
 
-static int send_sized(struct flowipc_channel *channel, uint64_t number,
-		      uint64_t size, int timeout_ms)
-{
-	struct flowipc_message *message;
-	int err;
-
-	err = flowipc_message_new(channel, size, timeout_ms, &message);
-	if (err)
-		return err;
-	pattern_fill(flowipc_message_buffer(message), size, number);
-	flowipc_message_set_type(message, number);
-	err = flowipc_message_send(message, timeout_ms);
-	if (err)
-		flowipc_message_release(message);
-	return err;
-}
-
-static uint64_t check_message(const struct flowipc_message *message)
-{
-	uint64_t number = flowipc_message_type(message);
-
-	pattern_check(flowipc_message_data(message),
-		      flowipc_message_size(message), number);
-	return number;
-}
-
 static void take_four(struct link *far, void *arg)
 {
 	bool once = *(bool *)arg;
@@ -49,7 +23,7 @@ static void take_four(struct link *far, void *arg)
 	for (i = 0; i < 4; i++) {
 		ok(flowipc_message_receive(far->channel, &message,
 					   test_ms(10000)));
-		gives(check_message(message), i);
+		gives(test_check_numbered(message), i);
 		flowipc_message_release(message);
 	}
 	if (once) {
@@ -75,13 +49,13 @@ static void the_slow_one_is_disconnected(void **state)
 				.when_full = FLOWIPC_FULL_DISCONNECT), NULL,
 			   take_four, &once);
 		for (i = 0; i < 4; i++)
-			ok(send_sized(link.channel, i, size_of(i), 0));
+			ok(test_send_numbered(link.channel, i, size_of(i), 0));
 		start = test_now_ns();
-		gives(send_sized(link.channel, i, 1, 50 * waits),
+		gives(test_send_numbered(link.channel, i, 1, 50 * waits),
 		      -ECONNABORTED);
 		test_last_error_has("slow");
 		check(test_now_ns() - start >= 49900000u * (uint64_t)waits);
-		gives(send_sized(link.channel, i, 1, -1), -ECONNABORTED);
+		gives(test_send_numbered(link.channel, i, 1, -1), -ECONNABORTED);
 		gives(flowipc_message_receive(link.channel, &message, -1),
 		      -ECONNABORTED);
 		gives(flowipc_channel_shutdown(link.channel), -ECONNABORTED);
@@ -106,15 +80,15 @@ static void disconnected_for_memory(void **state)
 			.when_full = FLOWIPC_FULL_DISCONNECT), NULL,
 		   take_four, &once);
 	for (i = 0; i < 4; i++)
-		ok(send_sized(link.channel, i, LENT, test_ms(5000)));
+		ok(test_send_numbered(link.channel, i, LENT, test_ms(5000)));
 	sync_put(link.sync, 0);
 	sync_get(link.sync);
 	for (; i < 8; i++)
-		ok(send_sized(link.channel, i, LENT, 0));
-	while (i < 100 && !send_sized(link.channel, i, LENT, 0))
+		ok(test_send_numbered(link.channel, i, LENT, 0));
+	while (i < 100 && !test_send_numbered(link.channel, i, LENT, 0))
 		i++;
 	check(i < 100);
-	gives(send_sized(link.channel, i, 1, 0), -ECONNABORTED);
+	gives(test_send_numbered(link.channel, i, 1, 0), -ECONNABORTED);
 	sync_put(link.sync, 0);
 	link_stop(&link);
 }
@@ -131,7 +105,7 @@ static void receive_all_and_the_end(struct link *far, void *arg)
 	for (i = 0; i < 4; i++) {
 		ok(flowipc_message_receive(far->channel, &message,
 					   test_ms(10000)));
-		gives(check_message(message), i);
+		gives(test_check_numbered(message), i);
 		flowipc_message_release(message);
 	}
 	gives(flowipc_message_receive(far->channel, &message, -1), -EPIPE);
@@ -150,8 +124,8 @@ static void what_was_sent_is_received(void **state)
 			.when_full = FLOWIPC_FULL_DISCONNECT), NULL,
 		   receive_all_and_the_end, NULL);
 	for (i = 0; i < 4; i++)
-		ok(send_sized(link.channel, i, size_of(i), 0));
-	gives(send_sized(link.channel, i, 1, 0), -ECONNABORTED);
+		ok(test_send_numbered(link.channel, i, size_of(i), 0));
+	gives(test_send_numbered(link.channel, i, 1, 0), -ECONNABORTED);
 	flowipc_channel_close(link.channel);
 	link.channel = NULL;
 	sync_put(link.sync, 0);
@@ -186,7 +160,7 @@ static void wait_for_room(void *arg)
 	struct waiter *waiter = arg;
 
 	waiter->waits = true;
-	gives(send_sized(waiter->channel, 4, 1, test_ms(30000)), -ECONNABORTED);
+	gives(test_send_numbered(waiter->channel, 4, 1, test_ms(30000)), -ECONNABORTED);
 }
 
 static void waiter_start(struct waiter *waiter, void (*run)(void *arg))
@@ -211,12 +185,12 @@ static void sleepers_of(enum flowipc_wait_mode mode,
 		   do_nothing, NULL);
 	for (i = 0; i < 4; i++) {
 		waiters[i].channel = link.channel;
-		ok(send_sized(link.channel, (uint64_t)i, 8, 0));
+		ok(test_send_numbered(link.channel, (uint64_t)i, 8, 0));
 	}
 	for (i = 0; i < count; i++)
 		waiter_start(&waiters[i], i == 1 ? wait_for_room :
 			     wait_for_a_message);
-	gives(send_sized(link.channel, 4, 1, 1), -ECONNABORTED);
+	gives(test_send_numbered(link.channel, 4, 1, 1), -ECONNABORTED);
 	for (i = 0; i < count; i++)
 		thread_join(&waiters[i].thread);
 	sync_put(link.sync, 0);

@@ -21,32 +21,6 @@ static uint64_t size_of(uint64_t number)
 	return number % 3 ? 8 + number % 70 : 100 + number % 3000;
 }
 
-static int send_sized(struct flowipc_channel *channel, uint64_t number,
-		      uint64_t size, int timeout_ms)
-{
-	struct flowipc_message *message;
-	int err;
-
-	err = flowipc_message_new(channel, size, timeout_ms, &message);
-	if (err)
-		return err;
-	pattern_fill(flowipc_message_buffer(message), size, number);
-	flowipc_message_set_type(message, number);
-	err = flowipc_message_send(message, timeout_ms);
-	if (err)
-		flowipc_message_release(message);
-	return err;
-}
-
-static uint64_t check_message(const struct flowipc_message *message)
-{
-	uint64_t number = flowipc_message_type(message);
-
-	pattern_check(flowipc_message_data(message),
-		      flowipc_message_size(message), number);
-	return number;
-}
-
 /* On a number: receive what there is, and say what was the first, and last. */
 static void receive_when_told(struct link *far, void *arg)
 {
@@ -58,7 +32,7 @@ static void receive_when_told(struct link *far, void *arg)
 		first = last = UINT64_MAX;
 		count = 0;
 		while (!flowipc_message_receive(far->channel, &message, 0)) {
-			last = check_message(message);
+			last = test_check_numbered(message);
 			if (first == UINT64_MAX)
 				first = last;
 			flowipc_message_release(message);
@@ -92,15 +66,15 @@ static void the_oldest_go(void **state)
 			.when_full = FLOWIPC_FULL_DROP_OLDEST), NULL,
 		   receive_when_told, NULL);
 	for (i = 0; i < 8; i++)
-		ok(send_sized(link.channel, i, size_of(i), 0));
+		ok(test_send_numbered(link.channel, i, size_of(i), 0));
 	gives(flowipc_channel_dropped(link.channel), 0);
 	receives(&link, 0, 7, 0);
 	for (i = 8; i < 108; i++)
-		ok(send_sized(link.channel, i, size_of(i), 0));
+		ok(test_send_numbered(link.channel, i, size_of(i), 0));
 	gives(flowipc_channel_dropped(link.channel), 92);
 	receives(&link, 100, 107, 92);
 	for (i = 108; i < 208; i++)
-		ok(send_sized(link.channel, i, size_of(i), -1));
+		ok(test_send_numbered(link.channel, i, size_of(i), -1));
 	receives(&link, 200, 207, 184);
 	gives(flowipc_channel_dropped(link.channel), 184);
 	gives(flowipc_channel_reclaim(link.channel), 0);
@@ -123,7 +97,7 @@ static void for_payload_memory(void **state)
 			.when_full = FLOWIPC_FULL_DROP_OLDEST), NULL,
 		   receive_when_told, NULL);
 	for (i = 0; i < 50; i++)
-		ok(send_sized(link.channel, i, LENT, 0));
+		ok(test_send_numbered(link.channel, i, LENT, 0));
 	ok(flowipc_channel_memory(link.channel, &memory));
 	check_msg(memory.lent_messages >= 3 && memory.lent_messages <= 5,
 		  "%" PRIu64 " messages are lent", memory.lent_messages);
@@ -149,7 +123,7 @@ static void hold_all(struct link *far, void *arg)
 	sync_put(far->sync, 0);
 	sync_get(far->sync);
 	for (i = 0; i < HELD; i++) {
-		gives(check_message(held[i]), i);
+		gives(test_check_numbered(held[i]), i);
 		flowipc_message_release(held[i]);
 	}
 	sync_put(far->sync, 0);
@@ -168,16 +142,16 @@ static void nothing_that_was_received(void **state)
 			.when_full = FLOWIPC_FULL_DROP_OLDEST), NULL,
 		   hold_all, NULL);
 	for (i = 0; i < HELD; i++)
-		ok(send_sized(link.channel, i, LENT, 0));
+		ok(test_send_numbered(link.channel, i, LENT, 0));
 	sync_get(link.sync);
 	for (; i < HELD + 10; i++)
-		ok(send_sized(link.channel, i, 20, 0));
-	gives(send_sized(link.channel, i, LENT, 0), -EAGAIN);
-	gives(send_sized(link.channel, i, LENT, 20), -ETIMEDOUT);
+		ok(test_send_numbered(link.channel, i, 20, 0));
+	gives(test_send_numbered(link.channel, i, LENT, 0), -EAGAIN);
+	gives(test_send_numbered(link.channel, i, LENT, 20), -ETIMEDOUT);
 	gives(flowipc_channel_dropped(link.channel), 0);
 	sync_put(link.sync, 0);
 	sync_get(link.sync);
-	ok(send_sized(link.channel, i, LENT, 0));
+	ok(test_send_numbered(link.channel, i, LENT, 0));
 	gives(flowipc_channel_dropped(link.channel), 0);
 	sync_put(link.sync, 0);
 	link_stop(&link);
@@ -201,7 +175,7 @@ static void receive_in_a_race(struct link *far, void *arg)
 	while ((got = flowipc_message_receive_batch(far->channel, messages,
 			race->batch, test_ms(10000))) > 0) {
 		for (i = 0; i < got; i++) {
-			number = check_message(messages[i]);
+			number = test_check_numbered(messages[i]);
 			check_msg(number >= next, "%" PRIu64 " after %" PRIu64,
 				  number, next - 1);
 			next = number + 1;
@@ -211,7 +185,7 @@ static void receive_in_a_race(struct link *far, void *arg)
 				continue;
 			}
 			if (kept[number % 4])
-				check_message(kept[number % 4]);
+				test_check_numbered(kept[number % 4]);
 			flowipc_message_release(kept[number % 4]);
 			kept[number % 4] = messages[i];
 		}
@@ -222,7 +196,7 @@ static void receive_in_a_race(struct link *far, void *arg)
 	check(flowipc_channel_was_shut_down(far->channel));
 	for (i = 0; i < 4; i++) {
 		if (kept[i])
-			check_message(kept[i]);
+			test_check_numbered(kept[i]);
 		flowipc_message_release(kept[i]);
 	}
 	/* the last one is never dropped */
@@ -244,7 +218,7 @@ static uint64_t race_run(const struct race *race)
 		   FLOWIPC_OPTS(channel, .wait_mode = race->mode),
 		   receive_in_a_race, (void *)race);
 	for (i = 0; i < race->count; i++)
-		ok(send_sized(link.channel, i, size_of(i), test_ms(10000)));
+		ok(test_send_numbered(link.channel, i, size_of(i), test_ms(10000)));
 	ok(flowipc_channel_shutdown(link.channel));
 	missed = sync_get(link.sync);
 	/* what was contested last is settled by now, once looked at */
@@ -284,7 +258,7 @@ static void keep_maps(struct link *far, void *arg)
 	(void)arg;
 	sync_get(far->sync);
 	while (!flowipc_message_receive(far->channel, &message, 0)) {
-		check_message(message);
+		test_check_numbered(message);
 		flowipc_message_release(message);
 		received++;
 	}
@@ -348,7 +322,7 @@ static void compare_descriptors(struct link *far, void *arg)
 		gives(flowipc_message_fd_count(message), 1);
 		fd = (int)sys(flowipc_message_take_fd(message, 0));
 		gives(pread(fd, &number, sizeof(number), 0), sizeof(number));
-		gives(number, check_message(message));
+		gives(number, test_check_numbered(message));
 		close(fd);
 		flowipc_message_release(message);
 	}
@@ -396,7 +370,7 @@ static void wait_for_all(struct link *far, void *arg)
 	sync_put(far->sync, 0);
 	do {
 		ok(flowipc_message_receive(far->channel, &message, -1));
-		number = check_message(message);
+		number = test_check_numbered(message);
 		flowipc_message_release(message);
 	} while (number + 1 < count);
 	sync_put(far->sync, 0);
@@ -418,7 +392,7 @@ static void a_stopped_peer(void **state)
 	sys(kill(link.peer.pid, SIGSTOP));
 	test_sleep_ms(20);
 	for (i = 0; i < count; i++)
-		ok(send_sized(link.channel, i, size_of(i), 0));
+		ok(test_send_numbered(link.channel, i, size_of(i), 0));
 	check(flowipc_channel_dropped(link.channel) >= count - 256);
 	sys(kill(link.peer.pid, SIGCONT));
 	sync_get(link.sync);
@@ -462,9 +436,9 @@ static void a_peer_that_lies(void **state)
 		   never_let_go, NULL);
 	sync_get(link.sync);
 	for (i = 0; i < 4; i++)
-		ok(send_sized(link.channel, i, LENT, 0));
-	gives(send_sized(link.channel, i, LENT, 0), -EAGAIN);
-	gives(send_sized(link.channel, i, LENT, 50), -ETIMEDOUT);
+		ok(test_send_numbered(link.channel, i, LENT, 0));
+	gives(test_send_numbered(link.channel, i, LENT, 0), -EAGAIN);
+	gives(test_send_numbered(link.channel, i, LENT, 50), -ETIMEDOUT);
 	gives(flowipc_channel_dropped(link.channel), 0);
 	sync_put(link.sync, 0);
 	sync_get(link.sync);
@@ -490,7 +464,7 @@ static void drop_and_lie(struct link *far, void *arg)
 	uint64_t number;
 
 	for (number = 0; number < 6; number++)
-		ok(send_sized(far->channel, number, 8, test_ms(10000)));
+		ok(test_send_numbered(far->channel, number, 8, test_ms(10000)));
 	gives(flowipc_channel_dropped(far->channel), 2);
 	check(count <= 64);
 	for (i = 0; i < count; i++) {
@@ -553,7 +527,7 @@ static void a_peer_in_a_hurry(void **state)
 			.when_full = FLOWIPC_FULL_DROP_OLDEST), NULL,
 		   release_too_early, NULL);
 	for (i = 0; i < 4; i++)
-		ok(send_sized(link.channel, i, LENT, 0));
+		ok(test_send_numbered(link.channel, i, LENT, 0));
 	sync_put(link.sync, 0);
 	sync_get(link.sync);
 	gives(flowipc_channel_reclaim(link.channel), 3);
@@ -577,7 +551,7 @@ static void options(void **state)
 			.when_full = 3), 0, &channel), -EINVAL);
 	test_last_error_has("when_full");
 	for (i = 0; i < 4; i++)
-		ok(send_sized(link.channel, i, 1, 0));
+		ok(test_send_numbered(link.channel, i, 1, 0));
 	gives(flowipc_channel_dropped(link.channel), 0);
 	sync_put(link.sync, 0);
 	link_stop(&link);

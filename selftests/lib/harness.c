@@ -184,46 +184,6 @@ uint64_t test_random_below(uint64_t *state, uint64_t below)
 
 /* Contents */
 
-static uint64_t pattern_word(uint64_t seed, uint64_t place)
-{
-	uint64_t x = (seed * 0x2545f4914f6cdd1du + place) *
-		     0x9e3779b97f4a7c15u;
-
-	return x ^ x >> 32;
-}
-
-void pattern_fill(void *data, uint64_t size, uint64_t seed)
-{
-	char *at = data;
-	uint64_t i, word;
-
-	for (i = 0; i + 8 <= size; i += 8) {
-		word = pattern_word(seed, i);
-		memcpy(at + i, &word, 8);
-	}
-	word = pattern_word(seed, i);
-	if (i < size)
-		memcpy(at + i, &word, size - i);
-}
-
-void pattern_check(const void *data, uint64_t size, uint64_t seed)
-{
-	const char *at = data;
-	uint64_t i, word, wanted;
-
-	for (i = 0; i + 8 <= size; i += 8) {
-		memcpy(&word, at + i, 8);
-		wanted = pattern_word(seed, i);
-		check_msg(word == wanted, "byte %" PRIu64 " of %" PRIu64
-			  " of message %" PRIu64 ": 0x%" PRIx64
-			  ", not 0x%" PRIx64, i, size, seed, word, wanted);
-	}
-	wanted = pattern_word(seed, i);
-	check_msg(i >= size || !memcmp(at + i, &wanted, size - i),
-		  "the end of message %" PRIu64 " of %" PRIu64
-		  " bytes is not what was sent", seed, size);
-}
-
 /* What a process holds */
 
 int test_count_fds(void)
@@ -379,6 +339,33 @@ void thread_start(struct thread *thread, void (*run)(void *arg), void *arg)
 void thread_join(struct thread *thread)
 {
 	ok(pthread_join((pthread_t)thread->id, NULL));
+}
+
+static void on_interrupt(int signal_number)
+{
+	(void)signal_number;
+}
+
+static void interrupt(void *arg)
+{
+	pthread_t *interrupted = arg;
+	int i;
+
+	/* More than once, because one could come before the wait begins. */
+	for (i = 0; i < 100; i++) {
+		test_sleep_ms(20);
+		pthread_kill(*interrupted, SIGUSR1);
+	}
+}
+
+void thread_start_interrupting(struct thread *thread)
+{
+	struct sigaction action = { .sa_handler = on_interrupt };
+	static pthread_t interrupted;
+
+	interrupted = pthread_self();
+	sys(sigaction(SIGUSR1, &action, NULL));
+	thread_start(thread, interrupt, &interrupted);
 }
 
 /* The frame around every test */

@@ -126,6 +126,17 @@ uint64_t test_random_below(uint64_t *state, uint64_t below);
 void pattern_fill(void *data, uint64_t size, uint64_t seed);
 void pattern_check(const void *data, uint64_t size, uint64_t seed);
 
+/* A message whose type is its number, and its contents as well; 0 or an error. */
+int test_send_numbered(struct flowipc_channel *channel, uint64_t number,
+		       uint64_t size, int timeout_ms);
+/* It is what was sent under that number, which is returned. */
+uint64_t test_check_numbered(const struct flowipc_message *message);
+
+/* Which signal it raises to read or write a byte; 0 none. For one thread. */
+
+int test_read_raises(const void *at);
+int test_write_raises(void *at);
+
 /* Another process */
 
 struct peer {
@@ -241,6 +252,8 @@ struct thread {
 
 void thread_start(struct thread *thread, void (*run)(void *arg), void *arg);
 void thread_join(struct thread *thread);
+/* One that interrupts the calling thread, every 20 ms for two seconds. */
+void thread_start_interrupting(struct thread *thread);
 
 /* cmocka */
 

@@ -55,6 +55,8 @@ TESTS += $(lib_tests)
 check_LTLIBRARIES = selftests/lib/libharness.la
 selftests_lib_libharness_la_SOURCES = \
 	selftests/lib/harness.c \
+	selftests/lib/harness-fault.c \
+	selftests/lib/harness-message.c \
 	selftests/lib/harness-peer.c \
 	selftests/lib/harness.h \
 	selftests/lib/harness-private.h

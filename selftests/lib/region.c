@@ -2,7 +2,6 @@
 /* Regions: making them, lending them, and taking them back. */
 #include "harness.h"
 
-#include <setjmp.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -11,33 +10,6 @@
 static uint64_t page_bytes(void)
 {
 	return (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-/*
- * Read a byte, and say which signal that raised. volatile: what changes
- * between sigsetjmp() and siglongjmp() must not live in a register.
- */
-static sigjmp_buf fault_return;
-
-static void on_fault(int signal_number)
-{
-	siglongjmp(fault_return, signal_number);
-}
-
-static int read_raises(const volatile char *at)
-{
-	struct sigaction action = { .sa_handler = on_fault };
-	struct sigaction segv, bus;
-	int raised;
-
-	sigaction(SIGSEGV, &action, &segv);
-	sigaction(SIGBUS, &action, &bus);
-	raised = sigsetjmp(fault_return, 1);
-	if (!raised)
-		(void)*at;
-	sigaction(SIGSEGV, &segv, NULL);
-	sigaction(SIGBUS, &bus, NULL);
-	return raised;
 }
 
 static void sizes(void **state)
@@ -141,7 +113,7 @@ static void no_memory(void **state)
 static void touch_inherited(int sync, void *arg)
 {
 	(void)sync;
-	gives(read_raises(flowipc_region_data(arg)), SIGSEGV);
+	gives(test_read_raises(flowipc_region_data(arg)), SIGSEGV);
 }
 
 static void not_inherited(void **state)
@@ -312,8 +284,8 @@ static void read_while_revoked(struct link *far, void *arg)
 	pattern_check(flowipc_message_data(kept), MIB, 2);
 	sync_put(far->sync, 0);
 	sync_get(far->sync);
-	gives(read_raises(flowipc_message_data(taken)), SIGBUS);
-	gives(read_raises((const char *)flowipc_message_data(taken) +
+	gives(test_read_raises(flowipc_message_data(taken)), SIGBUS);
+	gives(test_read_raises((const char *)flowipc_message_data(taken) +
 			  MIB - 1), SIGBUS);
 	pattern_check(flowipc_message_data(kept), MIB, 2);
 	sync_put(far->sync, 0);

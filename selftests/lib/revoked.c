@@ -2,32 +2,9 @@
 /* What the other side was lent, and is taken back, is gone at once. */
 #include "harness.h"
 
-#include <setjmp.h>
 #include <signal.h>
 
 #define BYTES 300000ull
-
-static sigjmp_buf fault_return;
-
-static void on_fault(int signal_number)
-{
-	siglongjmp(fault_return, signal_number);
-}
-
-/* See write_raises() in sealed.c. */
-static int read_raises(const volatile char *at)
-{
-	struct sigaction action = { .sa_handler = on_fault };
-	struct sigaction bus;
-	int raised;
-
-	sigaction(SIGBUS, &action, &bus);
-	raised = sigsetjmp(fault_return, 1);
-	if (!raised)
-		(void)*at;
-	sigaction(SIGBUS, &bus, NULL);
-	return raised;
-}
 
 static struct flowipc_session_end end_of(struct flowipc_session *session)
 {
@@ -106,12 +83,12 @@ static void lose_all(struct link *far, void *arg)
 	for (i = 0; i < 3; i++) {
 		ok(flowipc_message_receive(far->channel, &messages[i],
 					   test_ms(5000)));
-		gives(read_raises(flowipc_message_data(messages[i])), 0);
+		gives(test_read_raises(flowipc_message_data(messages[i])), 0);
 	}
 	sync_put(far->sync, 0);
 	sync_get(far->sync);
 	for (i = 0; i < 3; i++) {
-		gives(read_raises(flowipc_message_data(messages[i])), SIGBUS);
+		gives(test_read_raises(flowipc_message_data(messages[i])), SIGBUS);
 		flowipc_message_release(messages[i]);
 	}
 	/* what lies in the channel itself is still received, and then the end */
@@ -174,7 +151,7 @@ static void lose_it(struct link *far, void *arg)
 	ok(flowipc_message_receive(far->channel, &message, test_ms(5000)));
 	sync_put(far->sync, 0);
 	sync_get(far->sync);
-	gives(read_raises(flowipc_message_data(message)), SIGBUS);
+	gives(test_read_raises(flowipc_message_data(message)), SIGBUS);
 	flowipc_message_release(message);
 }
 

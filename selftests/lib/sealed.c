@@ -2,37 +2,11 @@
 /* Messages that nobody can change from send to release. */
 #include "harness.h"
 
-#include <setjmp.h>
 #include <signal.h>
 
 #include "outbox.h"
 
 #define MIB (1024ull * 1024)
-
-/*
- * Write a byte, and say which signal that raised. volatile: what changes
- * between sigsetjmp() and siglongjmp() must not live in a register.
- */
-static sigjmp_buf fault_return;
-
-static void on_fault(int signal_number)
-{
-	siglongjmp(fault_return, signal_number);
-}
-
-static int write_raises(volatile char *at)
-{
-	struct sigaction action = { .sa_handler = on_fault };
-	struct sigaction bus;
-	int raised;
-
-	sigaction(SIGBUS, &action, &bus);
-	raised = sigsetjmp(fault_return, 1);
-	if (!raised)
-		*at = 'w';
-	sigaction(SIGBUS, &bus, NULL);
-	return raised;
-}
 
 static uint64_t page_bytes(void)
 {
@@ -149,10 +123,10 @@ static void nobody_changes_it(void **state)
 		pattern_fill(buffer, size, i);
 		ok(flowipc_message_seal(message));
 		ok(flowipc_message_send(message, test_ms(5000)));
-		gives(write_raises(buffer), SIGBUS);
-		gives(write_raises(buffer + size - 1), SIGBUS);
+		gives(test_write_raises(buffer), SIGBUS);
+		gives(test_write_raises(buffer + size - 1), SIGBUS);
 		sync_get(link.sync);
-		gives(write_raises(buffer), SIGBUS);
+		gives(test_write_raises(buffer), SIGBUS);
 		sync_put(link.sync, 0);
 		sync_get(link.sync);
 		gives(flowipc_channel_reclaim(link.channel), 0);
@@ -239,22 +213,22 @@ static void of_a_region(void **state)
 	ok(flowipc_message_from_region(link.channel, region, page, 2 * page, 0,
 				       &message));
 	ok(flowipc_message_seal(message));
-	gives(write_raises(data + page), 0);
+	gives(test_write_raises(data + page), 0);
 	ok(flowipc_message_send(message, test_ms(5000)));
 	ok(flowipc_message_from_region(link.channel, region, 0, page, 0,
 				       &message));
 	ok(flowipc_message_send(message, test_ms(5000)));
 	sync_get(link.sync);
 	gives(flowipc_region_seals(region), 1);
-	gives(write_raises(data + page), SIGBUS);
-	gives(write_raises(data + 3 * page - 1), SIGBUS);
+	gives(test_write_raises(data + page), SIGBUS);
+	gives(test_write_raises(data + 3 * page - 1), SIGBUS);
 	/* only that range is sealed */
-	gives(write_raises(data + page - 1), 0);
-	gives(write_raises(data + 3 * page), 0);
+	gives(test_write_raises(data + page - 1), 0);
+	gives(test_write_raises(data + 3 * page), 0);
 	sync_put(link.sync, 0);
 	sync_get(link.sync);
 	gives(flowipc_region_seals(region), 0);
-	gives(write_raises(data + page), 0);
+	gives(test_write_raises(data + page), 0);
 	sync_put(link.sync, 0);
 	sync_get(link.sync);
 	sync_put(link.sync, 0);
@@ -381,7 +355,7 @@ static void until_the_receiver_is_gone(void **state)
 			sync_put(link.sync, 0);
 			link_stop(&link);
 		}
-		gives(write_raises(flowipc_region_data(region)), 0);
+		gives(test_write_raises(flowipc_region_data(region)), 0);
 		flowipc_region_destroy(region);
 	}
 }
@@ -559,7 +533,7 @@ static void the_sender_believes_no_release(void **state)
 	gives(flowipc_channel_reclaim(link.channel), 0);
 	ok(flowipc_message_new_sealed(link.channel, 5000, 0, &message));
 	buffer = flowipc_message_buffer(message);
-	gives(write_raises(buffer), 0);
+	gives(test_write_raises(buffer), 0);
 	flowipc_message_release(message);
 	sync_put(link.sync, 0);
 	peer_wait(&link.peer);

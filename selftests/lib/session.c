@@ -4,8 +4,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -285,37 +283,20 @@ static void closed_before_accepting(void **state)
 	peer_join(&peer);
 }
 
-static void on_nothing(int signal_number)
-{
-	(void)signal_number;
-}
-
-static void *interrupt(void *arg)
-{
-	/* More than once, because one could come before the wait begins. */
-	for (int i = 0; i < 100; i++) {
-		test_sleep_ms(20);
-		pthread_kill(*(pthread_t *)arg, SIGUSR1);
-	}
-	return NULL;
-}
-
 static void interrupted_waits(int sync, void *arg)
 {
-	struct sigaction action = { .sa_handler = on_nothing };
 	struct flowipc_session *session;
 	struct flowipc_server *server;
-	pthread_t self = pthread_self(), thread;
+	struct thread interrupter;
 
 	(void)sync;
 	(void)arg;
 	ok(flowipc_listen("t", NULL, &server));
-	sys(sigaction(SIGUSR1, &action, NULL));
-	ok(pthread_create(&thread, NULL, interrupt, &self));
+	thread_start_interrupting(&interrupter);
 	gives(flowipc_accept(server, -1, &session), -EINTR);
 	gives(flowipc_accept(server, test_ms(5000), &session), -EINTR);
 	gives(flowipc_connect("none", NULL, -1, &session), -EINTR);
-	ok(pthread_join(thread, NULL));
+	thread_join(&interrupter);
 	flowipc_server_close(server);
 }
 

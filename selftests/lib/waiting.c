@@ -2,7 +2,6 @@
 /* Waiting for a message or for room: in which way, for how long, and what ends it. */
 #include "harness.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <time.h>
 
@@ -167,26 +166,10 @@ static void waiting_costs_nothing(void **state)
 	}
 }
 
-static void on_nothing(int signal_number)
-{
-	(void)signal_number;
-}
-
-static void *interrupt(void *arg)
-{
-	/* More than once, because one could come before the wait begins. */
-	for (int i = 0; i < 100; i++) {
-		test_sleep_ms(20);
-		pthread_kill(*(pthread_t *)arg, SIGUSR1);
-	}
-	return NULL;
-}
-
 static void signals_interrupt(void **state)
 {
-	struct sigaction action = { .sa_handler = on_nothing }, before;
-	pthread_t self = pthread_self(), thread;
 	struct flowipc_message *message;
+	struct thread interrupter;
 	enum flowipc_wait_mode modes[] = { FLOWIPC_WAIT_ADAPTIVE,
 					   FLOWIPC_WAIT_SLEEP };
 	struct link links[2];
@@ -201,8 +184,7 @@ static void signals_interrupt(void **state)
 			flowipc_server_close(links[m].server);
 		links[m].server = NULL;
 	}
-	sys(sigaction(SIGUSR1, &action, &before));
-	ok(pthread_create(&thread, NULL, interrupt, &self));
+	thread_start_interrupting(&interrupter);
 	for (m = 0; m < 2; m++) {
 		gives(flowipc_message_receive(links[m].channel, &message, -1),
 		      -EINTR);
@@ -214,8 +196,7 @@ static void signals_interrupt(void **state)
 		gives(err, -EINTR);
 		gives(i, 2);
 	}
-	ok(pthread_join(thread, NULL));
-	sys(sigaction(SIGUSR1, &before, NULL));
+	thread_join(&interrupter);
 	for (m = 0; m < 2; m++) {
 		sync_put(links[m].sync, 0);
 		link_stop(&links[m]);
