@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "audience.h"
 
+#include <signal.h>
+
 uint64_t mixed(uint64_t number)
 {
 	return number % 3 ? number % 81 : 3000 + number % 5000;
@@ -108,6 +110,11 @@ static uint64_t obey(struct subscription *subscription, uint64_t order,
 	case CHECK:
 		for (i = 0; i < subscription->count; i++)
 			look(subscription->held[i]);
+		return subscription->count;
+	case LOSE:
+		for (i = 0; i < subscription->count; i++)
+			gives(test_read_raises(flowipc_message_data(
+				subscription->held[i])), SIGBUS);
 		return subscription->count;
 	case RELEASE:
 		return release(subscription);

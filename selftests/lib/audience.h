@@ -17,6 +17,7 @@ enum order {
 	TAKE_ALL, /* receive what there is, tell how many */
 	HOLD, /* receive so many and keep them, tell the number of the last */
 	CHECK, /* what is kept is as it was; tell how many */
+	LOSE, /* what is kept cannot be read any more; tell how many */
 	RELEASE, /* what is kept; tell how many */
 	RELEASE_LATE, /* the same, a while after telling it */
 	TAKE_LATE, /* receive so many, a while after telling 0 */

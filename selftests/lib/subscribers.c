@@ -422,12 +422,50 @@ static void coming_and_dying(void **state)
 	scene_stop(&scene);
 }
 
+/* One loses what it has, at once; the others have the same memory, and keep it. */
+static void who_is_revoked(void **state)
+{
+	struct scene scene;
+	uint64_t i;
+
+	(void)state;
+	if (!test_has(FLOWIPC_HAS_REVOKE)) {
+		print_message("the back end cannot revoke\n");
+		skip();
+	}
+	scene_start(&scene, 0, 8 * LARGE);
+	seat_take(&scene, 0, NULL);
+	seat_take(&scene, 1, NULL);
+	for (i = 1; i <= 2; i++)
+		ok(publish(&scene, i, LARGE, 0));
+	gives(ask(&scene.seats[0], HOLD, 2), 2);
+	gives(ask(&scene.seats[1], HOLD, 2), 2);
+	ok(flowipc_session_revoke(scene.seats[0].session));
+	gives(ask(&scene.seats[0], LOSE, 0), 2);
+	gives(ask(&scene.seats[1], CHECK, 0), 2);
+	ok(publish(&scene, 3, LARGE, 0));
+	ended(&scene, 0, -EACCES);
+	gives(ask(&scene.seats[0], END, 0), false);
+	gives(ask(&scene.seats[0], RELEASE, 0), 2);
+	seat_leave(&scene, 0);
+	gives(ask(&scene.seats[1], TAKE, 1), 3);
+	gives(ask(&scene.seats[1], CHECK, 0), 2);
+	gives(ask(&scene.seats[1], RELEASE, 0), 2);
+	for (; i <= 20; i++) {
+		ok(publish(&scene, i + 1, LARGE, 0));
+		gives(ask(&scene.seats[1], TAKE, 1), i + 1);
+	}
+	gives(stats(&scene).used, 0);
+	scene_stop(&scene);
+}
+
 static const struct CMUnitTest tests[] = {
 	TEST(slow_one_drops),
 	TEST(slow_one_is_disconnected),
 	TEST(slow_one_is_waited_for),
 	TEST(who_leaves_with_messages),
 	TEST(who_dies),
+	TEST(who_is_revoked),
 	TEST(who_lies),
 	TEST(who_is_behind),
 	TEST(who_hoards),
