@@ -367,7 +367,7 @@ static void a_client_dies_while_it_connects(void **state)
 	for (round = 0; round < test_loops(ROUNDS); round++) {
 		peer_start(&link.peer, connect_until_killed, NULL);
 		killer_start(&killer, &link, &random);
-		while (!gives_one_of(flowipc_accept(server, test_ms(100),
+		while (!gives_one_of(flowipc_accept(server, test_wait_ms(100),
 						    &session), 0, -ETIMEDOUT)) {
 			sessions++;
 			if (!gives_one_of(flowipc_channel_accept(session, NULL,
@@ -423,7 +423,7 @@ static void a_server_dies_while_it_accepts(void **state)
 		killer_start(&killer, &link, &random);
 		for (;;) {
 			err = (int)gives_one_of(flowipc_connect("t", NULL,
-					test_ms(100), &session), 0,
+					test_wait_ms(100), &session), 0,
 					-ENOENT, -ECONNREFUSED, -ETIMEDOUT);
 			if (err)
 				break;
@@ -570,7 +570,7 @@ static void exec_is_an_end(void **state)
 		gives(flowipc_channel_accept(link.session, NULL,
 					     test_ms(10000), &channel), -EPIPE);
 		/* and yet it lives, unless it found something */
-		test_sleep_ms(test_ms(100));
+		test_sleep_ms(test_wait_ms(100));
 		peer_kill(&link.peer);
 		link_close(&link);
 	}

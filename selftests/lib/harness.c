@@ -125,6 +125,11 @@ int test_ms(int milliseconds)
 	return milliseconds * test_slow();
 }
 
+int test_wait_ms(int milliseconds)
+{
+	return milliseconds + milliseconds * (test_slow() - 1) / 8;
+}
+
 int test_loops(int count)
 {
 	/* limits must be generous, the count of loops need not be small */

@@ -108,6 +108,8 @@ void test_last_error_has(const char *word);
 
 int test_slow(void);
 int test_ms(int milliseconds);	/* a limit, longer on a slow machine */
+/* a wait that will be in vain: somewhat longer on a slow machine */
+int test_wait_ms(int milliseconds);
 int test_loops(int count);	/* a count, smaller on a slow machine */
 uint64_t test_now_ns(void);
 void test_sleep_ms(int milliseconds);

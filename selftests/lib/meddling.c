@@ -78,7 +78,7 @@ static int talk(struct flowipc_channel *channel, struct flowipc_region *region,
 		return -1;
 	}
 	/* time for the regions to come through the meddler, too */
-	test_sleep_ms(test_ms(5));
+	test_sleep_ms(test_wait_ms(5));
 	for (i = 0; i < 5; i++) {
 		if (fine(flowipc_message_receive(channel, &message, limit)))
 			return -1;
@@ -95,7 +95,7 @@ static bool left_alone;
 
 static int patience(void)
 {
-	return test_ms(left_alone ? 5000 : 200);
+	return left_alone ? test_ms(5000) : test_wait_ms(100);
 }
 
 /* Both sides do the same, except for who begins. */

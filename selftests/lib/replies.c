@@ -148,7 +148,7 @@ static void answer_without_end(struct link *far, void *arg)
 	for (;;) {
 		reply = make(far->channel, sent);
 		if (flowipc_reply(reply, request, FLOWIPC_REPLY_MORE,
-				  test_ms(300)))
+				  test_wait_ms(300)))
 			break;
 		sent++;
 	}
@@ -293,7 +293,7 @@ static void send_much(void *arg)
 
 	for (i = 0; i < 4 * PILE && !err; i++) {
 		message = make(arg, 0);
-		err = flowipc_message_send(message, test_ms(2000));
+		err = flowipc_message_send(message, test_wait_ms(2000));
 		if (err)
 			flowipc_message_release(message);
 	}

@@ -155,7 +155,7 @@ static void take_it_easy(struct link *far, void *arg)
 static void a_slow_peer(void **state)
 {
 	struct flowipc_session_end end = { .sz = sizeof(end) };
-	int limit = test_ms(800), i;
+	int limit = test_wait_ms(800), i;
 	struct link link;
 
 	(void)state;
@@ -202,10 +202,10 @@ static void a_late_acceptor(void **state)
 
 	(void)state;
 	test_session_start(&link, accept_late, NULL);
-	ok(flowipc_channel_open(link.session, watched(test_ms(500)), 0,
+	ok(flowipc_channel_open(link.session, watched(test_wait_ms(500)), 0,
 				&channel));
 	test_put(channel, 1);
-	gives(flowipc_receive(channel, &(char){ 0 }, 1, test_ms(1000)),
+	gives(flowipc_receive(channel, &(char){ 0 }, 1, test_wait_ms(1000)),
 	      -ETIMEDOUT);
 	sync_put(link.sync, 0);
 	gives(test_take(channel), 2);
