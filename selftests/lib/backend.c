@@ -13,7 +13,8 @@
 
 #define ALL_GUARANTEES							\
 	(FLOWIPC_HAS_READ_ONLY | FLOWIPC_HAS_BOUND_GRANTS |		\
-	 FLOWIPC_HAS_REVOKE | FLOWIPC_HAS_RESIDENT | FLOWIPC_HAS_HANGUP)
+	 FLOWIPC_HAS_REVOKE | FLOWIPC_HAS_RESIDENT | FLOWIPC_HAS_HANGUP |	\
+	 FLOWIPC_HAS_SEAL)
 
 /* Changes of the environment are for the length of a child only. */
 static void in_child(void (*run)(int sync, void *arg), void *arg)
@@ -54,7 +55,7 @@ static void memfd_is_always_there(void **state)
 	check(features & FLOWIPC_HAS_READ_ONLY);
 	check(features & FLOWIPC_HAS_HANGUP);
 	check(!(features & (FLOWIPC_HAS_BOUND_GRANTS | FLOWIPC_HAS_REVOKE |
-			    FLOWIPC_HAS_RESIDENT)));
+			    FLOWIPC_HAS_RESIDENT | FLOWIPC_HAS_SEAL)));
 	check(!(features & ~(uint64_t)ALL_GUARANTEES));
 }
 
