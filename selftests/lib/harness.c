@@ -351,13 +351,14 @@ static void on_interrupt(int signal_number)
 	(void)signal_number;
 }
 
+static _Atomic bool interrupting;
+
 static void interrupt(void *arg)
 {
 	pthread_t *interrupted = arg;
-	int i;
 
 	/* More than once, because one could come before the wait begins. */
-	for (i = 0; i < 100; i++) {
+	while (interrupting) {
 		test_sleep_ms(20);
 		pthread_kill(*interrupted, SIGUSR1);
 	}
@@ -369,8 +370,15 @@ void thread_start_interrupting(struct thread *thread)
 	static pthread_t interrupted;
 
 	interrupted = pthread_self();
+	interrupting = true;
 	sys(sigaction(SIGUSR1, &action, NULL));
 	thread_start(thread, interrupt, &interrupted);
+}
+
+void thread_stop_interrupting(struct thread *thread)
+{
+	interrupting = false;
+	thread_join(thread);
 }
 
 /* The frame around every test */

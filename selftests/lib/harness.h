@@ -254,8 +254,9 @@ struct thread {
 
 void thread_start(struct thread *thread, void (*run)(void *arg), void *arg);
 void thread_join(struct thread *thread);
-/* One that interrupts the calling thread, every 20 ms for two seconds. */
+/* One that interrupts the calling thread, every 20 ms until it is stopped. */
 void thread_start_interrupting(struct thread *thread);
+void thread_stop_interrupting(struct thread *thread);
 
 /* cmocka */
 

@@ -296,7 +296,7 @@ static void interrupted_waits(int sync, void *arg)
 	gives(flowipc_accept(server, -1, &session), -EINTR);
 	gives(flowipc_accept(server, test_ms(5000), &session), -EINTR);
 	gives(flowipc_connect("none", NULL, -1, &session), -EINTR);
-	thread_join(&interrupter);
+	thread_stop_interrupting(&interrupter);
 	flowipc_server_close(server);
 }
 

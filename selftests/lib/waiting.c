@@ -196,7 +196,7 @@ static void signals_interrupt(void **state)
 		gives(err, -EINTR);
 		gives(i, 2);
 	}
-	thread_join(&interrupter);
+	thread_stop_interrupting(&interrupter);
 	for (m = 0; m < 2; m++) {
 		sync_put(links[m].sync, 0);
 		link_stop(&links[m]);
