@@ -12,7 +12,7 @@
 
 static const uint64_t MIB = 1024 * 1024;
 
-enum { END = 1, SAMPLES_A_SECOND = 5 };
+enum { END = 1, SAMPLES_A_SECOND = 5, SAMPLES_LEAST = 4 };
 
 static int soak_ms(void)
 {
@@ -127,6 +127,7 @@ struct holdings {
 	uint64_t shared_kib;
 	int fds;
 	int maps;
+	int samples;
 };
 
 static uint64_t status_kib(const char *key)
@@ -155,6 +156,7 @@ static void holdings_sample(struct holdings *holdings)
 	KEEP(holdings->shared_kib, shared);
 	KEEP(holdings->fds, fds);
 	KEEP(holdings->maps, maps);
+	holdings->samples++;
 }
 
 static void holdings_compare(const char *who, const struct holdings *early,
@@ -210,23 +212,26 @@ static void soak(struct link *side, bool near)
 	uint64_t start = test_now_ns(), length = (uint64_t)soak_ms() * 1000000u;
 	struct flow out = { side->channel, .seed = near ? 1 : 1000000 };
 	struct flow in = { side->channel, .seed = near ? 1000000 : 1 };
-	struct holdings early = { 0, 0, 0, 0 }, late = { 0, 0, 0, 0 };
+	struct holdings early = { 0 }, late = { 0 };
+	bool longer = true;
 	const char *who = near ? "near side" : "far side";
 	uint64_t round = 0, now = start;
 
 	thread_start(&out.thread, send_on, &out);
 	thread_start(&in.thread, receive_on, &in);
-	while (again(side, near, now - start < length)) {
+	while (again(side, near, longer)) {
 		test_arm_alarm();
 		channel_come_and_go(side, round % 2 == near, round);
 		/* the beginning is not like the rest */
-		if (now - start > length / 2)
+		if (now - start > length / 2 && early.samples >= SAMPLES_LEAST)
 			holdings_sample(&late);
 		else if (now - start > length / 6)
 			holdings_sample(&early);
 		test_sleep_ms(1000 / SAMPLES_A_SECOND);
 		now = test_now_ns();
 		round++;
+		longer = now - start < length ||
+			late.samples < SAMPLES_LEAST;
 	}
 	atomic_store(&out.over, true);
 	thread_join(&out.thread);
