@@ -96,6 +96,8 @@ TEST_F(namespaces, the_pid_is_that_of_the_readers_namespace)
 			_exit(reap(inner));
 		}
 		ASSERT_EQ(1, getpid());
+		/* What is told here must not come before the number. */
+		ASSERT_TRUE(hear(self->sockets[1]));
 		ASSERT_LE(0, grant_claim(grant));
 		EXPECT_EQ(1, first_claim(self->region).who.pid);
 		ASSERT_TRUE(tell(self->sockets[1]));
@@ -109,6 +111,7 @@ TEST_F(namespaces, the_pid_is_that_of_the_readers_namespace)
 		ASSERT_EQ(CANNOT, reap(outer));
 		SKIP(return, "no pid namespaces");
 	}
+	ASSERT_TRUE(tell(self->sockets[0]));
 	ASSERT_TRUE(hear(self->sockets[0]));
 	EXPECT_EQ(inner, first_claim(self->region).who.pid);
 	ASSERT_EQ(0, grant_revoke(self->region, grant));
