@@ -438,7 +438,8 @@ static bool command_make(struct act *act, const struct command *command)
 
 	if (ioctl(slot.fd, number, place)) {
 		act->error = errno;
-		act->proper = slot.kind == command->kind;
+		act->proper = slot.kind == command->kind &&
+			      number == command->number;
 		return false;
 	}
 	if (place != &arg && !copy_guarded(&arg, place, size))
